@@ -1,0 +1,284 @@
+"""What the doors share: options, confirmation, exit statuses, and the umbrella `alfred <command>`.
+
+A door is a module with `parser() -> Parser` and `main(argv=None) -> int`, which returns
+`cli.run(door, parser(), argv)`; `door(options)` returns the exit status. Heavy modules are imported inside
+the door's steps, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import alfred
+import alfred.defaults
+from alfred.errors import AlfredError, MissingDependencyError, UsageError, did_you_mean
+
+DONE, NOT_ALL_DONE, MISTAKE, NOTHING_WORKED_ON, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+@dataclass(frozen=True)
+class Command:
+    """One word of the umbrella: the module behind it and what it is for."""
+
+    module: str
+    purpose: str
+
+
+COMMANDS = {
+    "prepare": Command("alfred.prepare_schedule", "lay the directories of a search"),
+    "launch": Command("alfred.launch_schedule", "run what waits, on this machine"),
+    "clean": Command("alfred.clean_interrupted", "put runs whose process died back to waiting"),
+    "status": Command("alfred.commands.status", "show what waits, runs, has ended and has crashed"),
+}
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Texts as they were written, and the default behind each option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        default = action.default
+        if default is None or default is argparse.SUPPRESS or "default" in text:
+            return text
+        return text + f" (default: {str(default).lower() if isinstance(default, bool) else '%(default)s'})"
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that takes `--some-option` for `--some_option` and answers a wrong name with a right one.
+
+    A mistake raises UsageError instead of leaving the process.
+    """
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+        end = words.index("--") if "--" in words else len(words)
+        return super().parse_known_args([self._spelt(w) for w in words[:end]] + words[end:], namespace)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unknown argument {unknown[0]!r}: {did_you_mean(unknown[0], self._long_options())}")
+        return options
+
+    def error(self, message: str) -> Any:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+    def _spelt(self, word: str) -> str:
+        name, equals, value = word.partition("=")
+        if not name.startswith("--") or " " in name:
+            return word
+        known = name if name in self._option_string_actions else "--" + name[2:].replace("-", "_")
+        if known not in self._option_string_actions:
+            self.error(f"unknown option {name}: {did_you_mean(known, self._long_options())}")
+        return known + equals + value
+
+    def _long_options(self) -> list[str]:
+        return [name for name in self._option_string_actions if name.startswith("--")]
+
+
+def new_parser(command: str, description: str, epilog: str = "") -> Parser:
+    """The parser of `alfred <command>`; `epilog` holds examples, shown as they are written."""
+    return Parser(
+        prog=f"alfred {command}".strip(),
+        description=description,
+        epilog=epilog,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def add_boolean(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup, name: str, *, default: bool, help: str
+) -> None:
+    """An option that takes yes/true/t/y/1 or no/false/f/n/0 in any case; without a value it is true."""
+    parser.add_argument(name, nargs="?", const=True, default=default, type=_boolean, metavar="BOOL", help=help)
+
+
+def add_root_dir(parser: argparse.ArgumentParser) -> None:
+    """`--root_dir`; None when it is not given: the default is only known once main.py was loaded."""
+    root = alfred.defaults.DEFAULT_DIRECTORY_TREE_ROOT.replace("%", "%%")
+    parser.add_argument(
+        "--root_dir",
+        metavar="DIR",
+        help=f"where the storage directories live (default: {root}, or what set_up_alfred() in main.py assigns)",
+    )
+
+
+def add_storage_selection(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """`--from_file` or `--storage_name`: which storage directories to work on."""
+    group = parser.add_mutually_exclusive_group(required=required)
+    group.add_argument(
+        "--from_file",
+        metavar="LIST.txt",
+        help="work on the storage directories listed in this file, one name a line; # starts a comment",
+    )
+    group.add_argument("--storage_name", metavar="NAME", help="work on this storage directory alone")
+
+
+def add_confirmation(parser: argparse.ArgumentParser) -> None:
+    """`--ask_for_validation`: whether to wait for y/n before anything is changed."""
+    add_boolean(
+        parser,
+        "--ask_for_validation",
+        default=True,
+        help="show what is about to happen and wait for y or n; the answer may be piped in",
+    )
+
+
+def add_log_level(parser: argparse.ArgumentParser) -> None:
+    """`--log_level`: from which level on messages are logged; becomes a number of the logging module."""
+    parser.add_argument(
+        "--log_level",
+        type=_log_level,
+        default="info",
+        metavar="LEVEL",
+        help="log from this level on: debug, info, warning, error or critical",
+    )
+
+
+def confirm(text: str, ask: bool = True) -> bool:
+    """Show `text`, what is about to happen, and wait for y or n if `ask`; False when the answer is n.
+
+    Raises UsageError when the input ends before an answer.
+    """
+    print(text)
+    while ask:
+        try:
+            answer = input("Go on? [y/n] ").strip().lower()
+        except (EOFError, RuntimeError):  # RuntimeError: there is no standard input at all
+            print()
+            raise UsageError(
+                "the input ended before an answer to 'Go on? [y/n]', nothing was changed: pipe in y or n, "
+                "or give --ask_for_validation false"
+            ) from None
+        if answer in ("y", "yes"):
+            return True
+        if answer in ("n", "no"):
+            print("Nothing was changed.")
+            return False
+        print("Please answer y or n.")
+    return True
+
+
+def run(
+    door: Callable[[argparse.Namespace], int], parser: argparse.ArgumentParser, argv: Sequence[str] | None = None
+) -> int:
+    """The exit status of `door(options)`; what the user can mend is one line on stderr, not a traceback."""
+    if sys.platform == "win32":
+        return _complain("Windows is not supported: use Linux (or WSL) or macOS", MISTAKE)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a path need not be valid text
+    try:
+        try:
+            options = parser.parse_args(argv)
+        except SystemExit as leave:  # --help and --version
+            return int(leave.code or 0)
+        status = door(options)
+        sys.stdout.flush()
+        return status
+    except AlfredError as error:
+        return _complain(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        return _leave_quietly()
+    except OSError as error:
+        place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        return _complain(f"{place}{error.strerror or error}: check the path and its permissions", MISTAKE)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The umbrella `alfred <command> ...`; returns the exit status. Imports only the command's module."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in COMMANDS and sys.platform != "win32":
+        door = importlib.import_module(COMMANDS[words[0]].module)
+        status: int = door.main(words[1:])
+        return status
+    return run(_umbrella, parser(), words if words[:1] and words[0].startswith("-") else words[:1])
+
+
+def parser() -> Parser:
+    """The parser of `alfred` itself, for what comes without a command."""
+    width = max(map(len, COMMANDS))
+    listing = "\n".join(f"  {name:<{width}}  {command.purpose}" for name, command in COMMANDS.items())
+    umbrella = new_parser(
+        "",
+        "Hyper-parameter searches as directories that any number of processes work through.",
+        f"commands, called from the folder that holds main.py:\n{listing}\n\n"
+        "`alfred <command> --help` explains a command and its options.",
+    )
+    umbrella.usage = "alfred [-h] [--version] <command> ..."
+    umbrella.add_argument("--version", action="version", version=f"alfred {alfred.__version__}")
+    umbrella.add_argument(
+        "--print_completion",
+        choices=("bash", "zsh"),
+        help="print a script that completes commands and options in this shell",
+    )
+    umbrella.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    return umbrella
+
+
+def _umbrella(options: argparse.Namespace) -> int:
+    if options.print_completion:
+        print(_completion(options.print_completion))
+        return DONE
+    if options.command:
+        raise UsageError(f"unknown command {options.command!r}: {did_you_mean(options.command, COMMANDS)}")
+    parser().print_help()
+    return MISTAKE
+
+
+def _completion(shell: str) -> str:
+    try:
+        import shtab
+    except ImportError:
+        raise MissingDependencyError("shtab", "completion", "--print_completion") from None
+    umbrella = new_parser("", "")
+    commands = umbrella.add_subparsers()
+    for name, command in COMMANDS.items():
+        door = importlib.import_module(command.module)
+        commands.add_parser(name, parents=[door.parser()], add_help=False, help=command.purpose)
+    return str(shtab.complete(umbrella, shell))
+
+
+def _boolean(word: str) -> bool:
+    from alfred.utils.config import parse_bool
+
+    try:
+        return parse_bool(word)
+    except (ValueError, AlfredError):
+        raise argparse.ArgumentTypeError(f"{word!r} is neither yes/true/t/y/1 nor no/false/f/n/0") from None
+
+
+def _log_level(word: str) -> int:
+    from alfred.utils.config import parse_log_level
+
+    try:
+        return parse_log_level(word)
+    except (ValueError, AlfredError):
+        raise argparse.ArgumentTypeError(f"{word!r} is no level: debug, info, warning, error, critical") from None
+
+
+def _complain(message: str, status: int) -> int:
+    with contextlib.suppress(OSError):
+        print("alfred: " + message.replace("\r", "\\r").replace("\n", "\\n"), file=sys.stderr)
+    return status
+
+
+def _leave_quietly() -> int:
+    # Who reads our output has gone; what is still buffered must not complain again at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return NOT_ALL_DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
