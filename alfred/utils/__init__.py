@@ -1,0 +1,1 @@
+"""The ground floor: what a project's own main.py stands on."""
