@@ -1,0 +1,51 @@
+# alfred's commands. `make help` lists them; each makes what it needs, from pins with hashes.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# Another interpreter: make PYTHON=python3.12 test
+PYTHON ?= python3
+BIN := .venv/bin
+LOWEST := .venv-lowest/bin
+
+.PHONY: help demo test test-all lint lowest bench pins clean setup servers
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r target what; do \
+		printf '%-14s %s\n' "$$target" "$$what"; done
+
+demo: setup ## lay and launch the searches of examples/digits, and show what came of them
+	@$(BIN)/python examples/demo.py
+
+test: lint ## check and test everything that needs neither root nor a server
+	$(BIN)/python -m pytest -m "not server"
+
+test-all: servers lint lowest ## the same with servers (installed as root) and with the lowest allowed versions
+	$(BIN)/python -m pytest
+
+lint: setup ## check style, types and the direction of imports
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+
+lowest: ## run the unit tests with the lowest versions that pyproject.toml allows
+	@$(PYTHON) tools/setup.py .venv-lowest requirements/lowest.txt
+	$(LOWEST)/python -m pytest -m "not server and not dev" --ignore=tests/end_to_end -W default
+
+bench: setup ## list the benchmarks, programs that anyone can run
+	@for program in benchmarks/*.py; do \
+		printf '%-40s %s\n' "$$program" "$$(sed -n '1s/"""//gp' "$$program")"; done
+
+pins: ## resolve requirements/*.txt anew
+	@$(PYTHON) tools/setup.py --pins
+
+clean: ## remove what these commands made
+	rm -rf .venv .venv-lowest .tools build dist .hypothesis .*_cache
+	find alfred examples tests tools -name __pycache__ -prune -exec rm -rf {} +
+
+setup:
+	@$(PYTHON) tools/setup.py .venv requirements/dev.txt
+
+servers:
+	@tools/install_servers requirements/debian.txt

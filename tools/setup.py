@@ -1,0 +1,172 @@
+"""Make a virtual environment of the checkout from pins: `python3 tools/setup.py .venv requirements/dev.txt`.
+
+Needs python 3.11 with pip and nothing else: neither root, nor uv, nor Debian's python3-venv. With `--pins` in place of the
+two arguments it resolves the pins anew instead. A second call with nothing changed returns at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+UV_PINS = ROOT / "requirements" / "uv.txt"
+UV_DIR = ROOT / ".tools" / "uv"
+OLDEST_PYTHON = (3, 11)
+
+# uv does not read pip's settings: this is how it calls the same things.
+UV_NAMES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "no-index": "UV_NO_INDEX",
+    "trusted-host": "UV_INSECURE_HOST",
+    "cert": "SSL_CERT_FILE",
+    "client-cert": "SSL_CLIENT_CERT",
+    "proxy": "ALL_PROXY",
+    "timeout": "UV_HTTP_TIMEOUT",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+}
+COMMA_SEPARATED = {"UV_FIND_LINKS"}
+# Pins must not depend on what this machine happens to hold besides the index.
+NOT_FOR_PINS = {"UV_INDEX", "UV_FIND_LINKS", "UV_NO_INDEX"}
+
+PINS = {
+    "uv.txt": ["requirements/uv.in"],
+    "dev.txt": ["pyproject.toml", "--all-extras", "--group", "dev"],
+    "lowest.txt": ["pyproject.toml", "--all-extras", "--group", "test", "--resolution", "lowest-direct"],
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what the module says; the exit status."""
+    if sys.version_info < OLDEST_PYTHON:
+        print(
+            f"alfred needs python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}: "
+            "name another one with `make PYTHON=python3.12 ...`",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        if list(argv) == ["--pins"]:
+            make_pins()
+        else:
+            make_environment(ROOT / argv[0], ROOT / argv[1])
+    except subprocess.CalledProcessError as error:
+        print(f"this command failed, see above: {' '.join(error.cmd)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def make_environment(venv: Path, pins: Path) -> None:
+    """The virtual environment `venv` with exactly the packages of `pins` and this checkout, editable."""
+    stamp, wanted = venv / ".alfred-setup", fingerprint(pins)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    uv = bootstrap_uv()
+    environment = uv_environment(pip_settings())
+    python = str(venv / "bin" / "python")
+    print(f"Making {venv.name} from {pins.relative_to(ROOT)} ...", flush=True)
+    shutil.rmtree(venv, ignore_errors=True)
+    run([uv, "venv", "--quiet", "--python", sys.executable, str(venv)], environment)
+    run(
+        [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "--requirement", str(pins)],
+        environment,
+    )
+    # The build backend is among the pins: nothing is fetched for an isolated build.
+    here = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
+    run([uv, "pip", "install", "--quiet", "--python", python, *here], environment)
+    stamp.write_text(wanted)
+
+
+def fingerprint(pins: Path) -> str:
+    """What an environment depends on: its pins, uv's, the project's metadata, the interpreter, the place."""
+    files = [pins, UV_PINS, ROOT / "pyproject.toml", ROOT / "alfred" / "__init__.py", Path(__file__)]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files))
+    digest.update(f"{sys.executable}\n{sys.version}\n{ROOT}".encode())
+    return digest.hexdigest()
+
+
+def bootstrap_uv() -> str:
+    """The path of the pinned uv, installed by pip into .tools/ when it is not there yet."""
+    stamp, wanted = UV_DIR / ".pins", UV_PINS.read_text()
+    if not (stamp.exists() and stamp.read_text() == wanted):
+        shutil.rmtree(UV_DIR, ignore_errors=True)
+        options = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
+        pins = ["--require-hashes", "--requirement", str(UV_PINS)]
+        # A target of its own touches no system package, so an externally managed Python allows it.
+        target = ["--no-deps", "--target", str(UV_DIR)]
+        run(
+            [sys.executable, "-m", "pip", "install", *options, *target, *pins],
+            {**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"},
+        )
+        stamp.write_text(wanted)
+    return str(UV_DIR / "bin" / "uv")
+
+
+def pip_settings() -> dict[str, str]:
+    """What pip on this machine is told by its files and by the environment, the stronger word last."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
+    )
+    settings: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
+    for line in listed.stdout.splitlines():
+        key, _, value = line.partition("=")
+        section, _, name = key.rpartition(".")
+        if section in settings:
+            settings[section][name] = str(ast.literal_eval(value))
+    return settings["global"] | settings["install"] | settings[":env:"]
+
+
+def uv_environment(settings: dict[str, str]) -> dict[str, str]:
+    """The environment in which uv does what pip with these settings would; what the user told uv stays."""
+    told = {}
+    for name, value in settings.items():
+        if name in UV_NAMES:
+            uv_name = UV_NAMES[name]
+            separator = "," if uv_name in COMMA_SEPARATED else " "
+            told[uv_name] = separator.join(existing(value.split()))
+    told = {name: value for name, value in told.items() if value}
+    always = {
+        "UV_INDEX_STRATEGY": "unsafe-best-match",  # pip's rule; the hashes say what may be installed
+        "UV_SYSTEM_CERTS": "true",  # Debian's pip trusts the system's certificates too
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_NO_PROGRESS": "1",
+    }
+    return always | told | os.environ
+
+
+def existing(values: list[str]) -> Iterator[str]:
+    """`values` without the folders that are not there: pip passes over them, uv stops."""
+    for value in values:
+        folder = value.removeprefix("file://")
+        if not folder.startswith("/") or Path(folder).exists():
+            yield value
+
+
+def make_pins() -> None:
+    """Resolve requirements/*.txt anew, for every platform and python from 3.11 on, with hashes and no addresses."""
+    uv = bootstrap_uv()
+    environment = uv_environment(pip_settings())
+    for name in NOT_FOR_PINS:
+        environment.pop(name, None)
+    options = ["--quiet", "--upgrade", "--universal", "--python-version", "3.11", "--generate-hashes"]
+    quiet = ["--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "make pins"]
+    for name, source in PINS.items():
+        output = ["--output-file", f"requirements/{name}"]
+        run([uv, "pip", "compile", *options, *quiet, *source, *output], environment)
+
+
+def run(command: list[str], environment: dict[str, str]) -> None:
+    """Run `command` in the checkout; raises subprocess.CalledProcessError where it fails."""
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
