@@ -58,17 +58,20 @@ class Parser(argparse.ArgumentParser):
     """
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's, after every option was brought to its own spelling."""
         words = list(sys.argv[1:] if args is None else args)
         end = words.index("--") if "--" in words else len(words)
         return super().parse_known_args([self._spelt(w) for w in words[:end]] + words[end:], namespace)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's, but a word that has no place is answered with the options there are."""
         options, unknown = self.parse_known_args(args, namespace)
         if unknown:
             self.error(f"unknown argument {unknown[0]!r}: {did_you_mean(unknown[0], self._long_options())}")
         return options
 
     def error(self, message: str) -> Any:
+        """Raise UsageError."""
         raise UsageError(f"{message} (see {self.prog} --help)")
 
     def _spelt(self, word: str) -> str:
@@ -99,7 +102,9 @@ def add_boolean(
     parser: argparse.ArgumentParser | argparse._ArgumentGroup, name: str, *, default: bool, help: str
 ) -> None:
     """An option that takes yes/true/t/y/1 or no/false/f/n/0 in any case; without a value it is true."""
-    parser.add_argument(name, nargs="?", const=True, default=default, type=_boolean, metavar="BOOL", help=help)
+    parser.add_argument(
+        name, nargs="?", const=True, default=default, type=_boolean, metavar="BOOL", help=help
+    )
 
 
 def add_root_dir(parser: argparse.ArgumentParser) -> None:
@@ -108,7 +113,7 @@ def add_root_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root_dir",
         metavar="DIR",
-        help=f"where the storage directories live (default: {root}, or what set_up_alfred() in main.py assigns)",
+        help=f"where the storage directories live (default: {root}, or what set_up_alfred() assigns)",
     )
 
 
@@ -169,7 +174,9 @@ def confirm(text: str, ask: bool = True) -> bool:
 
 
 def run(
-    door: Callable[[argparse.Namespace], int], parser: argparse.ArgumentParser, argv: Sequence[str] | None = None
+    door: Callable[[argparse.Namespace], int],
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None = None,
 ) -> int:
     """The exit status of `door(options)`; what the user can mend is one line on stderr, not a traceback."""
     if sys.platform == "win32":
@@ -265,7 +272,9 @@ def _log_level(word: str) -> int:
     try:
         return parse_log_level(word)
     except (ValueError, AlfredError):
-        raise argparse.ArgumentTypeError(f"{word!r} is no level: debug, info, warning, error, critical") from None
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is no level: debug, info, warning, error, critical"
+        ) from None
 
 
 def _complain(message: str, status: int) -> int:

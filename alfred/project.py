@@ -30,6 +30,7 @@ class Project:
 
     @property
     def main_file(self) -> Path:
+        """Where main.py is."""
         return self.folder / "main.py"
 
     def default_config(self) -> dict[str, Any]:
@@ -87,7 +88,8 @@ def load_schedule_module(path: str | Path) -> ModuleType:
         raise ScheduleError(f"no schedule file {path}: check --schedule_file")
     module = ModuleType("alfred_schedule")
     module.__file__ = str(path)
-    with _own_failures(ScheduleError, path, "does not run"):
+    sys.modules[module.__name__] = module  # where dataclasses and the like look for their module
+    with user_code(ScheduleError, path, "does not run"):
         # Not by an import: that would leave a __pycache__ beside the lists and pictures of the search.
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
     return module
@@ -101,7 +103,7 @@ def default_config(module: ModuleType, file: Path) -> dict[str, Any]:
             f"{file} has no get_run_args(): define get_run_args(overwritten_cmd_line), which returns "
             "an argparse.Namespace of defaults"
         )
-    with _own_failures(ProjectError, file, 'raised in get_run_args("")'):
+    with user_code(ProjectError, file, 'raised in get_run_args("")'):
         options = get_run_args("")
     if not isinstance(options, argparse.Namespace):
         raise ProjectError(
@@ -119,8 +121,14 @@ def call_main(main: Callable[..., Any], *, config: Any, dir_tree: Any, logger: A
 @contextlib.contextmanager
 def user_code(kind: type[AlfredError], file: Path, what: str) -> Iterator[None]:
     """What the user's code raises inside becomes `kind`: `<file> <what>: <error> (<file>:<line>)`."""
-    with _own_failures(kind, file, what):
+    arguments = sys.argv
+    sys.argv = [str(file)]  # user code that parses the command line must not see alfred's options
+    try:
         yield
+    except (Exception, SystemExit) as error:
+        raise kind(f"{file} {what}: {_told(error)} ({_line_of(error, file)}): mend it there") from error
+    finally:
+        sys.argv = arguments
 
 
 def _import_from(folder: Path, name: str) -> ModuleType:
@@ -132,11 +140,12 @@ def _import_from(folder: Path, name: str) -> ModuleType:
     if known is not None and getattr(known, "__file__", None) == str(file):
         return known
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None  # a .py file always has a loader
+    if spec is None or spec.loader is None:
+        raise ProjectError(f"{file} is no file that Python can import: check what it is")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        with _own_failures(ProjectError, file, "does not import"):
+        with user_code(ProjectError, file, "does not import"):
             spec.loader.exec_module(module)
     except BaseException:
         sys.modules.pop(name, None)
@@ -153,12 +162,12 @@ def _put_first(folder: Path) -> None:
 def _apply_set_up(module: ModuleType, file: Path) -> None:
     set_up_alfred = getattr(module, "set_up_alfred", None)
     if callable(set_up_alfred):
-        with _own_failures(ProjectError, file, "raised in set_up_alfred()"):
+        with user_code(ProjectError, file, "raised in set_up_alfred()"):
             set_up_alfred()
 
 
 def _keywords_for(main: Callable[..., Any]) -> list[str]:
-    """Which of config, dir_tree, logger and pbar main() takes; ProjectError if it can't be called with them."""
+    """Which of config, dir_tree, logger and pbar main() takes; ProjectError if that can't be called."""
     try:
         parameters = inspect.signature(main).parameters
     except (TypeError, ValueError):  # written in C: nothing is known, so all are handed over
@@ -169,7 +178,8 @@ def _keywords_for(main: Callable[..., Any]) -> list[str]:
     for name in ("config", "dir_tree", "logger"):
         if name not in by_keyword and not takes_any:
             raise ProjectError(
-                f"{place}: main() does not take {name} as a keyword: define main(config, dir_tree, logger, pbar)"
+                f"{place}: main() does not take {name} as a keyword: "
+                "define main(config, dir_tree, logger, pbar)"
             )
     for name, parameter in parameters.items():
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
@@ -185,18 +195,6 @@ def _place_of(function: Callable[..., Any]) -> str:
     return "main.py" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
 
-@contextlib.contextmanager
-def _own_failures(kind: type[AlfredError], file: Path, what: str) -> Iterator[None]:
-    arguments = sys.argv
-    sys.argv = [str(file)]  # user code that parses the command line must not see alfred's options
-    try:
-        yield
-    except (Exception, SystemExit) as error:
-        raise kind(f"{file} {what}: {_told(error)} ({_line_of(error, file)}): mend it there") from error
-    finally:
-        sys.argv = arguments
-
-
 def _told(error: BaseException) -> str:
     text = error.msg if isinstance(error, SyntaxError) else _one_line(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -204,19 +202,21 @@ def _told(error: BaseException) -> str:
 
 def _line_of(error: BaseException, file: Path) -> str:
     """`file:line` of the last line of the user's own code that the error came through."""
+    name, line = str(file), 0
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno or 1}"
-    here = str(file)
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        name = frame.f_code.co_filename
-        if name == str(file) or _is_own(name, file.parent):
-            here = f"{name}:{line}"
-    return here
+        name, line = error.filename, error.lineno or 0
+    else:
+        for frame, frame_line in traceback.walk_tb(error.__traceback__):
+            if _is_own(frame.f_code.co_filename, file.parent):
+                name, line = frame.f_code.co_filename, frame_line
+    shown = os.path.relpath(name, file.parent) if _is_own(name, file.parent) else name
+    return f"{shown}:{line}" if line else shown
 
 
 def _is_own(name: str, folder: Path) -> bool:
-    inside = name.startswith(str(folder) + os.sep)
-    return inside and "site-packages" not in name and not name.startswith(str(Path(__file__).parent))
+    if "site-packages" in name or name.startswith(str(Path(__file__).parent)):
+        return False
+    return any(name.startswith(f"{place}{os.sep}") for place in (folder, Path.cwd()))
 
 
 def _one_line(text: str) -> str:
