@@ -67,6 +67,7 @@ def run(project, command):
 def where_to_look(project):
     """Text that names what the demo has left, with a real run as an example."""
     here = Path(os.path.relpath(project))
+    all_copies = shlex.quote(os.path.relpath(project.parent))
     one_run = min((project / "storage").glob("*/experiment1/seed1")).relative_to(project)
     return f"""
 Each row above is a storage directory: one algorithm on one task for one search. Where to look next:
@@ -81,9 +82,9 @@ Each row above is a storage directory: one algorithm on one task for one search.
 
 The accuracy of this run on the test split:
   cd {shlex.quote(str(here))}
-  {shlex.quote(sys.executable)} evaluate.py --storage_name {one_run.parts[1]} --experiment_num 1 --seed_num 1
+  {shlex.quote(sys.executable)} evaluate.py --storage_name {one_run.parts[1]}
 
-`make demo` again makes another copy. To clear up: rm -r {shlex.quote(os.path.relpath(REPOSITORY / "demo"))}"""
+`make demo` again makes another copy. To clear up: rm -r {all_copies}"""
 
 
 if __name__ == "__main__":

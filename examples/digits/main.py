@@ -54,7 +54,7 @@ def get_run_args(overwritten_cmd_line=None):
 
 
 def load_task(task_name):
-    """name of a split -> (inputs, labels): 60 % train, 20 % valid, 20 % test, inputs standardized on train."""
+    """Split -> (inputs, labels): 60 % train, 20 % valid, 20 % test; inputs are standardized on train."""
     inputs, labels = LOADERS[task_name](return_X_y=True)
     x_train, x_rest, y_train, y_rest = train_test_split(
         inputs, labels, test_size=0.4, stratify=labels, random_state=SPLIT_SEED
@@ -89,7 +89,8 @@ def get_layers(model):
         weights, biases = model.coefs_, model.intercepts_
     else:
         weights, biases = [model.coef_.T], [model.intercept_]
-    return {f"{kind}{i}": a.copy() for kind, l in (("w", weights), ("b", biases)) for i, a in enumerate(l)}
+    layers = {f"w{i}": weight.copy() for i, weight in enumerate(weights)}
+    return layers | {f"b{i}": bias.copy() for i, bias in enumerate(biases)}
 
 
 def main(config, dir_tree=None, logger=None, pbar=None):
