@@ -1,0 +1,240 @@
+"""Every change of a run's state: claim, finish, crash, release, reap, adopt.
+
+Each is one rename inside the seed directory, and the name of a running run's baton holds its owner. So of
+any number of processes exactly one succeeds, and finishing fails when the run was taken away meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from alfred import files
+from alfred.errors import OvertakenError
+from alfred.storage import attempts, reset
+from alfred.storage.flags import (
+    COMPLETED_BATON,
+    CRASHED_BATON,
+    WAITING_BATON,
+    Baton,
+    ConflictError,
+    State,
+    batons_among,
+)
+
+MAX_REPORT = 1 << 20
+
+
+def running(owner: str) -> Baton:
+    """The baton of a run that `owner` works."""
+    return Baton(State.RUNNING, owner)
+
+
+def resetting(owner: str) -> Baton:
+    """The baton of a run that `owner` puts back."""
+    return Baton(State.RESETTING, owner)
+
+
+def claim(seed_dir: str, owner: str) -> bool:
+    """Take a waiting run; False when there is none to take. The caller holds its lease already.
+
+    Raises:
+        ConflictError: beside the baton taken stood another, or it is no plain file; it was put back.
+    """
+    mine = running(owner)
+    if not _move(seed_dir, WAITING_BATON, mine):
+        return False
+    found = batons_among(os.listdir(seed_dir))
+    plain = not os.path.islink(f"{seed_dir}/{mine.name}") and os.path.isfile(f"{seed_dir}/{mine.name}")
+    if len(found) <= 1 and plain:
+        return True
+    _move(seed_dir, mine, WAITING_BATON)
+    names = sorted({WAITING_BATON.name, *(baton.name for baton in found if baton != mine)})
+    what = " and ".join(names) + " stand side by side" if len(names) > 1 else "UNHATCHED is no plain file"
+    raise ConflictError(f"{what} in {seed_dir}: remove the one that is wrong")
+
+
+def note_process(seed_dir: str | Path, owner: str, session: int, token: str) -> None:
+    """Write into the baton which process works the run: the process itself does it first of all.
+
+    Raises:
+        OvertakenError: the baton is not the owner's any more.
+    """
+    _write_into(seed_dir, running(owner), f"{owner}\n{session} {token}\n")
+
+
+def is_mine(seed_dir: str | Path, owner: str) -> bool:
+    """Whether the run is still the owner's."""
+    try:
+        return running(owner).name in os.listdir(seed_dir)
+    except FileNotFoundError:
+        return False
+
+
+def finish(seed_dir: Path, owner: str) -> None:
+    """Mark a run as completed; its results are on disk already.
+
+    Raises:
+        OvertakenError: the run was taken over, so nothing is published.
+    """
+    _write_into(seed_dir, running(owner), f"{owner} completed this run at {attempts.time_stamp()}\n")
+    _move_or_raise(seed_dir, running(owner), COMPLETED_BATON)
+
+
+def crash(seed_dir: Path, owner: str, report: str) -> None:
+    """Mark a run as crashed and keep the report (at most 1 MiB of it).
+
+    Raises:
+        OvertakenError: the run was taken over, so nothing is published.
+    """
+    _crash_from(running(owner), seed_dir, owner, report)
+
+
+def release(seed_dir: Path, owner: str, note: str, *, keep_files: bool = False) -> None:
+    """Put a run of one's own back to waiting, with a note why; its process has ended.
+
+    Raises:
+        OvertakenError: the run was taken over.
+    """
+    _move_or_raise(seed_dir, running(owner), resetting(owner))
+    reset.put_back(seed_dir, resetting(owner), note, keep_files=keep_files)
+
+
+def reap(seed_dir: Path, dead: Baton, me: str, *, keep_files: bool = False, death: bool = True) -> bool:
+    """Put back a run whose owner is proven dead (running or resetting); False: somebody else did.
+
+    Whatever is left of its processes on this machine must have been ended before. The third death that
+    left no report makes it a crash: a run that takes its machine down must not be started for ever.
+    `death=False` does not count this one (the machine was started anew, the job was preempted).
+    """
+    if not _move(seed_dir, dead, resetting(me)):
+        return False
+    count = attempts.read_attempts(seed_dir)
+    if dead.state is State.RUNNING and death:
+        count = attempts.Attempts(count.attempt, count.deaths + 1)
+        attempts.write_attempts(seed_dir, count)
+        if count.deaths >= attempts.MAX_DEATHS:
+            _crash_from(resetting(me), seed_dir, me, _deaths_report(dead.owner, me, count))
+            return True
+    reset.put_back(seed_dir, resetting(me), f"its owner {dead.owner} died", keep_files=keep_files)
+    return True
+
+
+def clean_crash(seed_dir: Path, me: str) -> bool:
+    """Put a crashed run back to waiting, its deaths forgotten; False: somebody else did."""
+    if not _move(seed_dir, CRASHED_BATON, resetting(me)):
+        return False
+    count = attempts.read_attempts(seed_dir)
+    if count.deaths:
+        attempts.write_attempts(seed_dir, attempts.Attempts(count.attempt, 0))
+    reset.put_back(seed_dir, resetting(me), "its crash was cleaned")
+    return True
+
+
+def adopt_all(seed_dirs: Iterable[Path], me: str, sleep: Callable[[float], None] = time.sleep) -> list[Path]:
+    """Put back the runs that have no baton at all, as trees of older tools leave them; returns those.
+
+    Three listings a second apart must show none, and nothing in the directory may be newer than a minute.
+    The caller holds the storage directory's cleaning baton, so no other cleaner does the same.
+    """
+    bare = list(seed_dirs)
+    for pause in (0.0, 1.0, 1.0):
+        sleep(pause)
+        bare = [seed_dir for seed_dir in bare if not batons_among(os.listdir(seed_dir))]
+        if not bare:
+            return []
+    return [seed_dir for seed_dir in bare if _seconds_untouched(seed_dir) >= 60 and _adopt(seed_dir, me)]
+
+
+def _adopt(seed_dir: Path, me: str) -> bool:
+    adopted = running("adopted")
+    files.create(seed_dir / adopted.name)
+    if len(batons_among(os.listdir(seed_dir))) > 1:
+        (seed_dir / adopted.name).unlink()
+        return False
+    return reap(seed_dir, adopted, me, death=False)
+
+
+def _crash_from(source: Baton, seed_dir: Path, owner: str, report: str) -> None:
+    text = f"Crashed at: {attempts.time_stamp()} by {owner}\n{report.rstrip()}\n"
+    data = text.encode("utf-8", "replace")[:MAX_REPORT].decode("utf-8", "ignore")
+    with contextlib.suppress(OSError):
+        attempts.own_dir(seed_dir).mkdir(exist_ok=True)
+        files.write_text(attempts.own_dir(seed_dir) / f"report.{owner}", data)
+    _write_into(seed_dir, source, data)
+    _move_or_raise(seed_dir, source, CRASHED_BATON)
+
+
+def _deaths_report(dead: str, me: str, count: attempts.Attempts) -> str:
+    return (
+        f"Error: died {count.deaths} times without leaving a report, the last time under {dead}\n"
+        f"Found dead by {me}; attempts so far: {count.attempt}. A run that is killed from outside again and "
+        "again (memory, a failing machine) looks like this."
+    )
+
+
+def _move(seed_dir: str | Path, source: Baton, target: Baton) -> bool:
+    """Rename one baton to another; False when the source is not there.
+
+    Where a shared file system lost the answer to a rename that it had done, a name with an owner in it
+    tells, since nobody else can have made that.
+    """
+    try:
+        os.rename(f"{seed_dir}/{source.name}", f"{seed_dir}/{target.name}")
+    except FileNotFoundError:
+        return bool(target.owner) and _was_mine(seed_dir, target)
+    except OSError:
+        if target.owner and _was_mine(seed_dir, target):
+            return True
+        raise
+    return True
+
+
+def _was_mine(seed_dir: str | Path, target: Baton) -> bool:
+    try:
+        return target.name in os.listdir(seed_dir)
+    except OSError:
+        return False
+
+
+def _move_or_raise(seed_dir: Path, source: Baton, target: Baton) -> None:
+    if not _move(seed_dir, source, target):
+        raise OvertakenError(
+            f"{seed_dir} was taken over by another process: nothing of this attempt is published"
+        )
+
+
+def _write_into(seed_dir: str | Path, baton: Baton, text: str) -> None:
+    """Replace the content of a baton, never making a new one: after a reap that would be a second.
+
+    On a full disk the content is lost, not the change of state: the baton's name is what counts.
+    """
+    try:
+        handle = os.open(f"{seed_dir}/{baton.name}", os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise OvertakenError(
+            f"{seed_dir} was taken over by another process: nothing of this attempt is published"
+        ) from None
+    try:
+        with contextlib.suppress(OSError):
+            os.write(handle, text.encode("utf-8", "replace"))
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _seconds_untouched(seed_dir: Path) -> float:
+    """How long nothing in a seed directory has changed, by the clock of the file server alone."""
+    newest = seed_dir.stat().st_mtime
+    for entry in os.scandir(seed_dir):
+        with contextlib.suppress(FileNotFoundError):
+            newest = max(newest, entry.stat(follow_symlinks=False).st_mtime)
+    attempts.own_dir(seed_dir).mkdir(exist_ok=True)
+    probe = files.temporary_name(attempts.own_dir(seed_dir) / "clock")
+    files.create(probe)
+    now = probe.stat().st_mtime
+    probe.unlink()
+    return now - newest

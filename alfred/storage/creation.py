@@ -1,0 +1,187 @@
+"""Laying the directories of a search: all of them appear, or none.
+
+Everything is built in a hidden folder of the root, `<root>/.alfred/laying.<owner>/`, with a journal that says
+what goes where; then each directory is renamed into its place. Whatever a killed preparation leaves there the
+next command finishes when the journal is complete, and else removes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alfred import __version__, files
+from alfred.errors import StorageError
+from alfred.storage import chores, preparations
+from alfred.storage.attempts import time_stamp
+from alfred.storage.flags import UNHATCHED
+from alfred.storage.laying import LayingFolder, Move
+from alfred.storage.metadata import MARKERS, Metadata, metadata_path
+from alfred.storage.owners import this_process
+from alfred.utils.directory_tree import DirectoryTree, full_git_state
+from alfred.utils.storage_names import make_storage_name, reserve_id
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One configuration: every hyper-parameter but `seed`, those that tell it apart, and its seeds."""
+
+    config: Mapping[str, Any]
+    unique: Mapping[str, Any]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What one preparation lays in one storage directory.
+
+    `variations` (grid) are the lists searched over, with those of algorithms, tasks and seeds; `picture`
+    (random) is a PNG of the sampled values.
+    """
+
+    alg_name: str
+    task_name: str
+    desc: str
+    kind: str
+    experiments: tuple[Experiment, ...]
+    variations: Mapping[str, Any] | None = None
+    picture: bytes | None = None
+    sampling_seed: int | None = None
+    schedule_file: str = ""
+
+
+def lay_search(root: Path, searches: Sequence[Preparation], list_file: Path | None = None) -> list[str]:
+    """Lay one storage directory for each preparation and return their names.
+
+    They are appended to `list_file` when all stand in their places.
+
+    Raises:
+        StorageError: the root can't be made or written, or a name is too long.
+    """
+    hashes, repositories = DirectoryTree.get_git_hashes(), full_git_state()
+    ids = [reserve_id(root) for _ in searches]
+    fields = [
+        (id_, hashes, plan.alg_name, plan.task_name, plan.desc)
+        for id_, plan in zip(ids, searches, strict=True)
+    ]
+    names = [make_storage_name(*field) for field in fields]
+    with _one_line_errors(root):
+        folder = LayingFolder.make(root, this_process())
+        try:
+            for name, field, plan in zip(names, fields, searches, strict=True):
+                id_, _, alg_name, task_name, desc = field
+                metadata = Metadata(
+                    id_,
+                    hashes or "",
+                    alg_name,
+                    task_name,
+                    desc,
+                    plan.kind,
+                    repositories,
+                    time_stamp(),
+                    __version__,
+                )
+                _build_storage(folder.path / name, plan, metadata)
+            folder.commit([Move(name, name) for name in names], list_file, names)
+        except BaseException:
+            folder.abandon()
+            raise
+    return names
+
+
+def lay_more(root: Path, storage_name: str, more: Preparation) -> tuple[int, int]:
+    """Lay the experiments of a preparation in an existing storage directory; first and last of their numbers.
+
+    Raises:
+        StorageError: the storage directory can't be written.
+    """
+    storage_dir = root / storage_name
+    with _one_line_errors(root):
+        folder = LayingFolder.make(root, this_process())
+        try:
+            first, last = preparations.reserve(storage_dir, _preparation_record(more), len(more.experiments))
+            for number, experiment in enumerate(more.experiments, start=first):
+                _build_experiment(folder.path / f"experiment{number}", experiment)
+            moves = [
+                Move(f"experiment{number}", f"{storage_name}/experiment{number}")
+                for number in range(first, last + 1)
+            ]
+            if more.picture is not None:
+                picture = preparations.picture_name(storage_dir)
+                files.create(folder.path / picture, more.picture, durable=False)
+                moves.append(Move(picture, f"{storage_name}/{picture}"))
+            folder.commit(moves, None, [])
+        except BaseException:
+            folder.abandon()
+            raise
+    return first, last
+
+
+def _build_storage(storage_dir: Path, plan: Preparation, metadata: Metadata) -> None:
+    alfred_dir = storage_dir / ".alfred"
+    (alfred_dir / "owners").mkdir(parents=True)
+    chores.lay(alfred_dir)
+    files.create(metadata_path(storage_dir), metadata.to_json().encode(), durable=False)
+    if plan.kind in MARKERS:
+        files.create(storage_dir / MARKERS[plan.kind], durable=False)
+    preparations.reserve(storage_dir, _preparation_record(plan), len(plan.experiments))
+    if plan.picture is not None:
+        files.create(storage_dir / preparations.picture_name(storage_dir), plan.picture, durable=False)
+    for number, experiment in enumerate(plan.experiments, start=1):
+        _build_experiment(storage_dir / f"experiment{number}", experiment)
+    preparations.publish_variations(storage_dir)
+
+
+def _build_experiment(experiment_dir: Path, experiment: Experiment) -> None:
+    """One experiment directory with its seeds. The texts are made once and the seed put in, since a search
+    has thousands of runs."""
+    experiment_dir.mkdir()
+    folder = os.fspath(experiment_dir)
+    config = dict(experiment.config)
+    for seed in experiment.seeds:
+        seed_dir = f"{folder}/seed{seed}"
+        os.mkdir(seed_dir)
+        config["seed"] = seed
+        _write_new(f"{seed_dir}/config.json", _as_json(config))
+        _write_new(f"{seed_dir}/config_unique.json", _as_json({**experiment.unique, "seed": seed}))
+        _write_new(f"{seed_dir}/{UNHATCHED}", b"")
+
+
+def _write_new(path: str, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        if data and os.write(handle, data) != len(data):
+            raise OSError(f"{path} could not be written whole")
+    finally:
+        os.close(handle)
+
+
+def _as_json(values: Mapping[str, Any]) -> bytes:
+    return (json.dumps(values, indent=4) + "\n").encode()
+
+
+def _preparation_record(plan: Preparation) -> dict[str, Any]:
+    return {
+        "kind": plan.kind,
+        "variations": plan.variations,
+        "sampling_seed": plan.sampling_seed,
+        "schedule_file": plan.schedule_file,
+        "prepared": time_stamp(),
+        "alfred_version": __version__,
+    }
+
+
+@contextmanager
+def _one_line_errors(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"nothing was laid in {root}: {error.strerror or error} ({error.filename or root}); "
+            "make room or make it writable and prepare again"
+        ) from error

@@ -1,0 +1,93 @@
+"""The record of each preparation of a storage directory, which reserves its numbers of experiments.
+
+`.alfred/preparations/<first>/preparation.json` says which numbers it has and what was searched over. A folder
+with something in it can't be renamed over, so of two preparations that want the same numbers one gets them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from alfred import files
+from alfred.errors import StorageError
+from alfred.storage.attempts import read_record
+from alfred.storage.survey import EXPERIMENT, numbered_folders
+
+_TRIES = 1000
+
+
+def reserve(storage_dir: Path, record: Mapping[str, Any], how_many: int) -> tuple[int, int]:
+    """Take the next free numbers of experiments for a preparation: the first and the last of them."""
+    folder = storage_dir / ".alfred" / "preparations"
+    folder.mkdir(parents=True, exist_ok=True)
+    for _ in range(_TRIES):
+        first = _last_number(storage_dir) + 1
+        last = first + how_many - 1
+        made = files.temporary_name(folder / str(first))
+        made.mkdir()
+        text = json.dumps({"first": first, "last": last, **record}, indent=1) + "\n"
+        files.create(made / "preparation.json", text.encode())
+        try:
+            os.rename(made, folder / str(first))
+            return first, last
+        except OSError:
+            files.remove_tree(made)
+            if not (folder / str(first)).exists():
+                raise
+    raise StorageError(f"no numbers for new experiments could be reserved in {folder}")
+
+
+def records(storage_dir: Path) -> list[dict[str, Any]]:
+    """What each preparation noted, in the order of the numbers."""
+    found = [read_record(path / "preparation.json") for _, path in _folders(storage_dir)]
+    return [record for record in found if isinstance(record.get("last"), int)]
+
+
+def publish_variations(storage_dir: Path) -> None:
+    """Bring variations.json, one key `<first>-<last>` for each preparation of a grid, in line with the records.
+
+    A record without experiments (its preparation was given up) is left out, what trees without records
+    have there stays. Of two preparations that end at the same instant the later one sees both records.
+    """
+    path = storage_dir / "variations.json"
+    written: dict[str, Any] | None = None
+    while written != (known := _variations(storage_dir)):
+        if known:
+            files.write_text(path, json.dumps({**read_record(path), **known}, indent=4) + "\n")
+        written = known
+
+
+def _variations(storage_dir: Path) -> dict[str, Any]:
+    return {
+        f"{record['first']}-{record['last']}": record["variations"]
+        for record in records(storage_dir)
+        if record.get("variations") and (storage_dir / f"experiment{record['first']}").is_dir()
+    }
+
+
+def picture_name(storage_dir: Path) -> str:
+    """The name of the next picture of sampled values: variations1.png, variations2.png, ..."""
+    numbers = [
+        int(match[1])
+        for name in os.listdir(storage_dir)
+        if (match := re.fullmatch(r"variations([0-9]{1,9})\.png", name))
+    ]
+    return f"variations{max(numbers, default=0) + 1}.png"
+
+
+def _last_number(storage_dir: Path) -> int:
+    laid = [number for number, _ in numbered_folders(storage_dir, EXPERIMENT)]
+    reserved: list[int] = [record["last"] for record in records(storage_dir)]
+    return max([0, *laid, *reserved])
+
+
+def _folders(storage_dir: Path) -> Iterator[tuple[int, Path]]:
+    folder = storage_dir / ".alfred" / "preparations"
+    if folder.is_dir():
+        for number, path in numbered_folders(folder, re.compile(r"([0-9]{1,15})")):
+            yield number, Path(path)

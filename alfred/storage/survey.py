@@ -1,0 +1,128 @@
+"""What is there: the runs of a storage directory, each with its state."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from alfred.storage import leases
+from alfred.storage.flags import Baton, ConflictError, State, batons_among, look
+from alfred.storage.leases import Verdict
+from alfred.storage.owners import Owner
+from alfred.utils.storage_names import is_storage_name
+
+EXPERIMENT = re.compile(r"experiment([0-9]{1,15})")
+_SEED = re.compile(r"seed(-?[0-9]{1,20})")
+
+
+class Condition(Enum):
+    """What a person wants to know of a run: its state, and for a running one whether its owner lives."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    STOPPED = "mysteriously stopped"
+    COMPLETED = "completed"
+    CRASHED = "crashed"
+    CONFLICT = "in conflict"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One seed directory and the baton found in it (None: none; `conflict` says what is wrong)."""
+
+    seed_dir: str
+    experiment: int
+    seed: int
+    baton: Baton | None
+    conflict: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run has completed or crashed."""
+        return self.baton is not None and self.baton.state in (State.COMPLETED, State.CRASHED)
+
+
+def numbered_folders(folder: str | Path, pattern: re.Pattern[str]) -> list[tuple[int, str]]:
+    """(number, path) of the real folders whose whole name fits `pattern`, by number; symlinks are none."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            match = pattern.fullmatch(entry.name)
+            if match and entry.is_dir(follow_symlinks=False):
+                found.append((int(match[1]), entry.path))
+    return sorted(found)
+
+
+def seed_dirs(storage_dir: Path) -> Iterator[tuple[int, int, str]]:
+    """(experiment, seed, path) of every seed directory, in the order of the numbers."""
+    for experiment, experiment_dir in numbered_folders(storage_dir, EXPERIMENT):
+        for seed, seed_dir in numbered_folders(experiment_dir, _SEED):
+            yield experiment, seed, seed_dir
+
+
+def survey(storage_dir: Path) -> Iterator[Run]:
+    """Every run of a storage directory, in the order of the numbers."""
+    for experiment, seed, seed_dir in seed_dirs(storage_dir):
+        found = batons_among(os.listdir(seed_dir))
+        if len(found) == 1:
+            yield Run(seed_dir, experiment, seed, found[0])
+            continue
+        try:
+            yield Run(seed_dir, experiment, seed, look(seed_dir))
+        except ConflictError as error:
+            yield Run(seed_dir, experiment, seed, None, str(error))
+
+
+class Judge:
+    """Tells the condition of runs; looks only once at each owner."""
+
+    def __init__(self, storage_dir: Path, observer: Owner) -> None:
+        self._storage_dir = storage_dir
+        self._observer = observer
+        self._verdicts: dict[str, Verdict] = {}
+
+    def verdict(self, owner: str) -> Verdict:
+        """What is known of an owner at once."""
+        if owner not in self._verdicts:
+            self._verdicts[owner] = leases.judge(self._storage_dir, owner, self._observer)
+        return self._verdicts[owner]
+
+    def condition(self, run: Run) -> Condition:
+        """The condition of a run; a running one whose owner can't be proven dead is running."""
+        if run.conflict:
+            return Condition.CONFLICT
+        if run.baton is None:
+            return Condition.STOPPED
+        if run.baton.state in (State.RUNNING, State.RESETTING):
+            dead = self.verdict(run.baton.owner) is Verdict.DEAD
+            return Condition.STOPPED if dead else Condition.RUNNING
+        return Condition(run.baton.state.value)
+
+
+def count(storage_dir: Path, observer: Owner) -> Counter[Condition]:
+    """How many runs are in each condition."""
+    judge = Judge(storage_dir, observer)
+    return Counter(judge.condition(run) for run in survey(storage_dir))
+
+
+def storage_dirs(root: Path) -> list[Path]:
+    """The storage directories of a root, in the order of their ids."""
+    found = [
+        Path(entry.path)
+        for entry in os.scandir(root)
+        if is_storage_name(entry.name) and entry.is_dir(follow_symlinks=False) and _holds_runs(entry.path)
+    ]
+    return sorted(found, key=lambda path: _numbers_as_numbers(path.name))
+
+
+def _numbers_as_numbers(name: str) -> list[tuple[str, int]]:
+    return [(text, int(digits or 0)) for text, digits in re.findall("([^0-9]*)([0-9]*)", name)]
+
+
+def _holds_runs(folder: str) -> bool:
+    return os.path.isdir(f"{folder}/.alfred") or bool(numbered_folders(folder, EXPERIMENT))
