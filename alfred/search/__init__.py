@@ -1,0 +1,1 @@
+"""What to try next: schedules, and the experiments they stand for."""
