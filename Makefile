@@ -31,7 +31,7 @@ lint: setup ## check style, types and the direction of imports
 
 lowest: ## run the unit tests with the lowest versions that pyproject.toml allows
 	@$(PYTHON) tools/setup.py .venv-lowest requirements/lowest.txt
-	$(LOWEST)/python -m pytest -m "not server and not dev" --ignore=tests/end_to_end -W default
+	$(LOWEST)/python -m pytest -m "not server" --ignore=tests/end_to_end --ignore=tests/test_architecture.py -W default
 
 bench: setup ## list the benchmarks, programs that anyone can run
 	@for program in benchmarks/*.py; do \

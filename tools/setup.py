@@ -1,7 +1,7 @@
 """Make a virtual environment of the checkout from pins: `python3 tools/setup.py .venv requirements/dev.txt`.
 
-Needs python 3.11 with pip and nothing else: neither root, nor uv, nor Debian's python3-venv. With `--pins` in place of the
-two arguments it resolves the pins anew instead. A second call with nothing changed returns at once.
+Needs python 3.11 with pip and nothing else: neither root, nor uv, nor Debian's python3-venv. A second call
+with nothing changed returns at once. With `--pins` for arguments it resolves the pins anew instead.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def existing(values: list[str]) -> Iterator[str]:
 
 
 def make_pins() -> None:
-    """Resolve requirements/*.txt anew, for every platform and python from 3.11 on, with hashes and no addresses."""
+    """Resolve requirements/*.txt anew: every platform, python 3.11 and newer, hashes and no addresses."""
     uv = bootstrap_uv()
     environment = uv_environment(pip_settings())
     for name in NOT_FOR_PINS:

@@ -1,0 +1,28 @@
+"""What holds for every test: a test that skips itself has not passed."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure, unless the test is marked `may_skip(reason)`."""
+    report = yield
+    allowed = hasattr(report, "wasxfail") or item.get_closest_marker("may_skip") is not None
+    if report.skipped and not allowed:
+        report.outcome = "failed"
+        report.longrepr = f"skipped without the mark may_skip: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Turn a module that skips itself as a whole into an error."""
+    report = yield
+    if report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"a whole module was skipped: {report.longrepr}"
+    return report
