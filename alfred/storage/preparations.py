@@ -49,7 +49,7 @@ def records(storage_dir: Path) -> list[dict[str, Any]]:
 
 
 def publish_variations(storage_dir: Path) -> None:
-    """Bring variations.json, one key `<first>-<last>` for each preparation of a grid, in line with the records.
+    """Bring variations.json, a key `<first>-<last>` for each preparation of a grid, in line with the records.
 
     A record without experiments (its preparation was given up) is left out, what trees without records
     have there stays. Of two preparations that end at the same instant the later one sees both records.
