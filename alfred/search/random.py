@@ -18,6 +18,8 @@ from alfred.search.values import short
 if TYPE_CHECKING:
     import numpy
 
+_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
 
 def new_sampling_seed() -> int:
     """A seed that nobody chose, of 32 bits so that it can be typed again."""
@@ -37,9 +39,10 @@ def random_experiments(schedule: Schedule, seed: int) -> list[dict[str, Any]]:
     sample_experiment(rng) is handed a numpy Generator instead. The draws need not hold the same names.
     Raises ScheduleError for a draw that is no dict of known names.
     """
-    with _seeded(seed) as generator, user_code(ScheduleError, schedule.path, "raised in sample_experiment()"):
+    with _seeded(seed) as generator:
         draw = _bound(schedule, generator)
-        draws = [draw() for _ in range(schedule.n_draws)]
+        with user_code(ScheduleError, schedule.path, "raised in sample_experiment()"):
+            draws = [draw() for _ in range(schedule.n_draws)]
     return [_checked(schedule, values, number) for number, values in enumerate(draws, 1)]
 
 
@@ -57,7 +60,8 @@ def _bound(schedule: Schedule, generator: numpy.random.Generator) -> Callable[[]
     if sample is None:
         raise ScheduleError(f"{schedule.path} is no random schedule: there is nothing to draw from")
     parameters = inspect.signature(sample).parameters
-    wanted = [n for n, p in parameters.items() if n == "rng" or p.default is p.empty and p.kind not in _ANY]
+    wanted = [n for n, p in parameters.items() if n == "rng" or p.default is p.empty]
+    wanted = [n for n in wanted if parameters[n].kind not in _ANY]
     if not wanted:
         return sample
     if len(wanted) > 1:
@@ -68,9 +72,6 @@ def _bound(schedule: Schedule, generator: numpy.random.Generator) -> Callable[[]
     if parameters[wanted[0]].kind is inspect.Parameter.POSITIONAL_ONLY:
         return lambda: sample(generator)
     return lambda: sample(**{wanted[0]: generator})
-
-
-_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @contextlib.contextmanager

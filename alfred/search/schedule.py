@@ -134,7 +134,7 @@ def _seeds(module: ModuleType, path: Path) -> tuple[int, ...]:
 
 
 def _plain_defaults(module: ModuleType, file: Path) -> dict[str, Any]:
-    """What get_run_args("") gives; an infinite default is the project's own business, unlike a searched one."""
+    """What get_run_args("") gives; a default that is inf is the project's business."""
     config = default_config(module, file)
     return {k: plain(v, f'{file}: get_run_args("").{k}', allow_nan=True) for k, v in config.items()}
 

@@ -1,0 +1,271 @@
+"""Lay the directories of a search: `alfred prepare`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alfred import cli
+from alfred.errors import ScheduleError, StorageError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from alfred.search.schedule import Schedule
+    from alfred.storage.creation import Preparation
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a search goes: new storage directories, or one that is there."""
+
+    root: Path
+    desc: str  # with the kind of search: grid_abc
+    pairs: tuple[tuple[str, str], ...]  # (algorithm, task)
+    storage_name: str | None = None
+
+
+def prepare_schedule(
+    schedule_file: str | Path,
+    desc: str | None = None,
+    add_to_folder: str | None = None,
+    resample: bool = True,
+    sampling_seed: int | None = None,
+    root_dir: str | Path | None = None,
+    ask_for_validation: bool = True,
+    dry_run: bool = False,
+) -> list[str]:
+    """Lay the search of a schedule file, called from the folder of the client project.
+
+    One storage directory is made for each algorithm and task of a new search, called `desc`;
+    `add_to_folder` names an existing one that gets more experiments instead. A random search draws anew
+    for each algorithm and task with `resample`, always the same for the same `sampling_seed`.
+    Returns the names of the storage directories laid or added to: none after the answer n or a dry run.
+    Raises AlfredError, before anything is made, when the project, the schedule or the root can't be used.
+    """
+    from alfred.project import load_project
+    from alfred.search.plan import plan_search
+    from alfred.search.schedule import load_schedule
+
+    _check_request(desc, add_to_folder, sampling_seed)
+    schedule = load_schedule(schedule_file, load_project())
+    target = _find_target(schedule, desc, add_to_folder, root_dir)
+    _check_writable(schedule, target)
+    sampling_seed = _sampling_seed(schedule, sampling_seed)
+    plans = plan_search(schedule, target.pairs, target.desc, sampling_seed=sampling_seed, resample=resample)
+    summary = _summary(schedule, target, plans)
+    if dry_run:
+        print(f"{summary}\nDry run: nothing was made.")
+        return []
+    if not cli.confirm(summary, ask_for_validation):
+        return []
+    names = _lay(schedule, target, plans)
+    print(_next_step(schedule, target, names, root_dir))
+    return names
+
+
+def parser() -> cli.Parser:
+    """The options of the command."""
+    options = cli.new_parser(
+        "prepare",
+        "Lay the directories of a hyper-parameter search: one storage directory for each algorithm and task, "
+        "one experiment directory for each configuration, one seed directory for each run. "
+        "Nothing is run yet: `alfred launch` does that.",
+        "examples, in the folder that holds main.py:\n"
+        "  alfred prepare --schedule_file schedules/lr/grid_schedule_lr.py --desc try\n"
+        "  alfred prepare --schedule_file schedules/lr/grid_schedule_lr.py --add_to_folder Ju1_a_t_grid_try",
+    )
+    options.add_argument(
+        "--schedule_file",
+        required=True,
+        metavar="FILE",
+        help="the schedule, schedules/<name>/grid_schedule_<name>.py or random_schedule_<name>.py: "
+        "the file's name tells the kind of search",
+    )
+    place = options.add_mutually_exclusive_group(required=True)
+    place.add_argument("--desc", metavar="TEXT", help="a new search, called grid_TEXT or random_TEXT")
+    place.add_argument(
+        "--add_to_folder",
+        metavar="STORAGE_NAME",
+        help="more experiments in this storage directory, numbered on; only its algorithm and task are laid",
+    )
+    cli.add_boolean(
+        options,
+        "--resample",
+        default=True,
+        help="random search: draw anew for each algorithm and task; false: the same draws for all",
+    )
+    options.add_argument(
+        "--sampling_seed",
+        type=int,
+        metavar="INT",
+        help="random search: draw as a search with this seed did (default: a new one, shown and recorded)",
+    )
+    cli.add_root_dir(options)
+    cli.add_confirmation(options)
+    cli.add_boolean(options, "--dry_run", default=False, help="show what would be laid and make nothing")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
+    return cli.run(_door, parser(), argv)
+
+
+def _door(options: argparse.Namespace) -> int:
+    prepare_schedule(**vars(options))
+    return cli.DONE
+
+
+def _check_request(desc: str | None, add_to_folder: str | None, sampling_seed: int | None) -> None:
+    if (desc is None) == (add_to_folder is None):
+        raise UsageError(
+            "give --desc for a new search or --add_to_folder for an existing one, one of the two"
+        )
+    if desc is not None and not desc:
+        raise UsageError("--desc is empty: say in a word what the search is about")
+    if sampling_seed is not None and sampling_seed < 0:
+        raise UsageError(f"--sampling_seed is {sampling_seed}: give a whole number from 0 on")
+
+
+def _find_target(
+    schedule: Schedule, desc: str | None, add_to_folder: str | None, root_dir: str | Path | None
+) -> Target:
+    from alfred.utils.directory_tree import DirectoryTree, get_root
+    from alfred.utils.storage_names import make_storage_name, next_id
+
+    root = Path.cwd() / get_root(root_dir)
+    if add_to_folder is None:
+        pairs = tuple((alg, task) for alg in schedule.alg_names for task in schedule.task_names)
+        for pair in pairs:  # a name that can't be must be told before an id is taken
+            make_storage_name(next_id(root), DirectoryTree.get_git_hashes(), *pair, f"{schedule.kind}_{desc}")
+        return Target(root, f"{schedule.kind}_{desc}", pairs)
+    return _existing_target(schedule, root, add_to_folder)
+
+
+def _existing_target(schedule: Schedule, root: Path, storage_name: str) -> Target:
+    from alfred.storage.metadata import read_metadata
+    from alfred.utils.misc import select_storage_dirs
+
+    (storage_dir,) = select_storage_dirs(None, storage_name, root)
+    known = read_metadata(storage_dir)
+    if known.kind and known.kind != schedule.kind:
+        raise StorageError(
+            f"{storage_dir} holds a {known.kind} search, {schedule.path.name} is a {schedule.kind} search: "
+            "lay it with --desc as a search of its own"
+        )
+    for what, name, names in (
+        ("algorithm", known.alg_name, schedule.alg_names),
+        ("task", known.task_name, schedule.task_names),
+    ):
+        if name not in names:
+            raise ScheduleError(
+                f"{storage_dir} is about the {what} {name!r}, which is not in {schedule.path}: "
+                + did_you_mean(name, names)
+            )
+    return Target(root, known.desc, ((known.alg_name, known.task_name),), storage_dir.name)
+
+
+def _check_writable(schedule: Schedule, target: Target) -> None:
+    """Asked before anything is made, so that nobody confirms what can't be done."""
+    folder = target.root
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent  # a root that is missing will be made
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise StorageError(
+            f"the root directory {target.root} can't be written ({_why_not(folder)}): "
+            "give another --root_dir or change its permissions"
+        )
+    lists = schedule.list_file if schedule.list_file.exists() else schedule.path.parent
+    if target.storage_name is None and not os.access(lists, os.W_OK):
+        raise StorageError(f"{schedule.list_file} can't be written: change the permissions of {lists}")
+
+
+def _why_not(folder: Path) -> str:
+    return f"{folder} is no directory" if not folder.is_dir() else f"no right to write in {folder}"
+
+
+def _sampling_seed(schedule: Schedule, given: int | None) -> int | None:
+    from alfred.search.random import new_sampling_seed
+
+    if schedule.kind == "random":
+        return new_sampling_seed() if given is None else given
+    if given is not None:
+        raise UsageError(
+            f"--sampling_seed is for random searches, {schedule.path.name} is a grid: leave it out"
+        )
+    return None
+
+
+def _summary(schedule: Schedule, target: Target, plans: Sequence[Preparation]) -> str:
+    from alfred.search.plan import varied_values
+
+    n_experiments = len(plans[0].experiments)
+    n_runs = len(plans) * n_experiments * len(schedule.seeds)
+    lines = {
+        "search": f"{schedule.kind}, from {os.path.relpath(schedule.path)}",
+        "algorithms": _joined(dict.fromkeys(plan.alg_name for plan in plans)),
+        "tasks": _joined(dict.fromkeys(plan.task_name for plan in plans)),
+        "experiments": f"{n_experiments} for each algorithm and task",
+        "seeds": _joined(schedule.seeds),
+        "runs": f"{len(plans)} x {n_experiments} x {len(schedule.seeds)} = {n_runs}",
+        "desc": target.desc,
+        "root": f"{target.root}{'' if target.root.exists() else ' (will be made)'}",
+    }
+    if target.storage_name is not None:
+        lines["added to"] = target.storage_name
+    if plans[0].sampling_seed is not None:
+        lines["sampling seed"] = str(plans[0].sampling_seed)
+    lines |= {f"  {name}": _joined(values) for name, values in varied_values(plans).items()}
+    width = max(map(len, lines))
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+
+
+def _joined(values: Iterable[Any], most: int = 12) -> str:
+    texts = [str(value) for value in values]
+    more = f", ... ({len(texts)} in all)" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
+
+
+def _lay(schedule: Schedule, target: Target, plans: Sequence[Preparation]) -> list[str]:
+    from alfred.storage.creation import lay_more, lay_search
+
+    plans = [_with_picture(plan, schedule) for plan in plans]
+    if target.storage_name is None:
+        names = lay_search(target.root, plans, schedule.list_file)
+        print("Made in " + str(target.root) + ":", *(f"  {name}" for name in names), sep="\n")
+        return names
+    first, last = lay_more(target.root, target.storage_name, plans[0])
+    print(f"Added experiment{first} to experiment{last} to {target.storage_name}")
+    return [target.storage_name]
+
+
+def _with_picture(plan: Preparation, schedule: Schedule) -> Preparation:
+    """A random search keeps a picture of what was drawn, which draws matplotlib in: last of all."""
+    from dataclasses import replace
+
+    if schedule.kind != "random":
+        return plan
+    from alfred.figures.sampled_hyperparams import sampled_hyperparams_png
+    from alfred.search.plan import varied_values
+
+    return replace(plan, picture=sampled_hyperparams_png(varied_values([plan])))
+
+
+def _next_step(schedule: Schedule, target: Target, names: Sequence[str], root_dir: str | Path | None) -> str:
+    words = ["alfred", "launch"]
+    if target.storage_name is None:
+        words += ["--from_file", os.path.relpath(schedule.list_file)]
+    else:
+        words += ["--storage_name", *names]
+    if root_dir is not None:
+        words += ["--root_dir", str(root_dir)]
+    return f"Next: {shlex.join(words)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
