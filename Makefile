@@ -1,6 +1,5 @@
 # alfred's commands. `make help` lists them; each makes what it needs, from pins with hashes.
 .DEFAULT_GOAL := help
-.DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
 # Another interpreter: make PYTHON=python3.12 test
@@ -34,14 +33,14 @@ lowest: ## run the unit tests with the lowest versions that pyproject.toml allow
 	$(LOWEST)/python -m pytest -m "not server" --ignore=tests/end_to_end --ignore=tests/test_architecture.py -W default
 
 bench: setup ## list the benchmarks, programs that anyone can run
-	@for program in benchmarks/*.py; do \
+	@for program in benchmarks/*.py; do [ -e "$$program" ] || continue; \
 		printf '%-40s %s\n' "$$program" "$$(sed -n '1s/"""//gp' "$$program")"; done
 
 pins: ## resolve requirements/*.txt anew
 	@$(PYTHON) tools/setup.py --pins
 
 clean: ## remove what these commands made
-	rm -rf .venv .venv-lowest .tools build dist .hypothesis .*_cache
+	rm -rf .venv .venv-lowest .tools build demo dist .hypothesis .*_cache
 	find alfred examples tests tools -name __pycache__ -prune -exec rm -rf {} +
 
 setup:
