@@ -1,4 +1,4 @@
-"""What is done once when every run of a storage directory has ended: the plots and the summary.
+"""What one process alone does in a storage directory: plots and summary when all runs ended, and cleaning.
 
 Each is a baton in `.alfred/<chore>/`: WAITING, RUNNING.<owner> or DONE, moved by rename only, so that of any
 number of launchers exactly one does it, and one that died doing it blocks nobody.
@@ -16,7 +16,8 @@ from alfred.storage.leases import Verdict
 from alfred.storage.owners import Owner
 
 PLOTS, SUMMARY = "plots", "summary"
-CHORES = (PLOTS, SUMMARY)
+CHORES = (PLOTS, SUMMARY)  # done once; cleaning may be done again and again
+CLEANING = "cleaning"
 WAITING, DONE, RUNNING_PREFIX = "WAITING", "DONE", "RUNNING."
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,9 +49,8 @@ def find(storage_dir: Path, observer: Owner) -> Findings:
             found.crashed.append(run)
         elif condition is Condition.STOPPED:
             (found.dead if run.baton else found.bare).append(run)
-        elif condition is Condition.RUNNING and run.baton:
-            if judge.verdict(run.baton.owner) is Verdict.DOUBT:
-                found.doubtful.append(run)
+        elif condition is Condition.RUNNING and run.baton and judge.verdict(run.baton.owner) is Verdict.DOUBT:
+            found.doubtful.append(run)
     return found
 
 
@@ -84,13 +82,7 @@ def put_back(
             if _reap(run, found.storage_dir, me.owner, keep_files):
                 found.put_back.append(run.seed_dir)
         if found.bare:
-            with _alone(found.storage_dir, me.owner) as alone:
-                adopted = (
-                    batons.adopt_all([Path(run.seed_dir) for run in found.bare], me.owner.name)
-                    if alone
-                    else []
-                )
-            found.put_back += [str(path) for path in adopted]
+            found.put_back += _adopt(found, me.owner)
         if clean_crashes:
             cleaned = [run for run in found.crashed if batons.clean_crash(Path(run.seed_dir), me.owner.name)]
             found.put_back += [run.seed_dir for run in cleaned]
@@ -125,34 +117,15 @@ def _end_processes(run: Run, owner: str) -> bool:
     return not session.isdigit() or processes.kill_session(int(session), token)
 
 
-@contextmanager
-def _alone(storage_dir: Path, me: Owner) -> Iterator[bool]:
-    """The exclusive baton of a storage directory for adopting runs; False: another cleaner has it."""
-    baton = storage_dir / ".alfred" / "cleaning"
-    baton.parent.mkdir(exist_ok=True)
-    mine = files.temporary_name(baton)
-    mine.mkdir()
-    files.create(mine / me.name)
+def _adopt(found: Findings, me: Owner) -> list[str]:
+    """Put back the runs without any baton, unless another cleaner is at it."""
+    if not chores.take(found.storage_dir, chores.CLEANING, me):
+        return []
     try:
-        _remove_if_dead(baton, storage_dir, me)
-        try:
-            os.rename(mine, baton)
-        except OSError:
-            yield False
-            return
-        yield True
-        os.rename(baton, mine)
+        adopted = batons.adopt_all([Path(run.seed_dir) for run in found.bare], me.name)
     finally:
-        files.remove_tree(mine)
-
-
-def _remove_if_dead(baton: Path, storage_dir: Path, me: Owner) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir(baton):
-            if leases.judge(storage_dir, name, me) is Verdict.DEAD:
-                away = files.temporary_name(baton)
-                os.rename(baton, away)
-                files.remove_tree(away)
+        chores.give_back(found.storage_dir, chores.CLEANING, me)
+    return [str(path) for path in adopted]
 
 
 def _forget_figures(storage_dir: Path) -> None:
