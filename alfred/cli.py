@@ -40,8 +40,11 @@ COMMANDS = {
 }
 
 
-class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Texts as they were written, and the default behind each option that has one."""
+class HelpFormatter(argparse.HelpFormatter):
+    """Texts of several lines as they were written, and the default behind each option that has one."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = action.help or ""
@@ -260,21 +263,13 @@ def _completion(shell: str) -> str:
 def _boolean(word: str) -> bool:
     from alfred.utils.config import parse_bool
 
-    try:
-        return parse_bool(word)
-    except (ValueError, AlfredError):
-        raise argparse.ArgumentTypeError(f"{word!r} is neither yes/true/t/y/1 nor no/false/f/n/0") from None
+    return parse_bool(word)
 
 
 def _log_level(word: str) -> int:
     from alfred.utils.config import parse_log_level
 
-    try:
-        return parse_log_level(word)
-    except (ValueError, AlfredError):
-        raise argparse.ArgumentTypeError(
-            f"{word!r} is no level: debug, info, warning, error, critical"
-        ) from None
+    return parse_log_level(word)
 
 
 def _complain(message: str, status: int) -> int:
