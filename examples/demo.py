@@ -24,6 +24,7 @@ def main():
     started = time.monotonic()
     project = fresh_copy(REPOSITORY / "examples" / "digits", REPOSITORY / "demo")
     print(f"A fresh copy of examples/digits is in {project}; every command is called from there.")
+    print(f"The python of these commands is {sys.executable}.")
     for kind, (folder, schedule, names) in SEARCHES.items():
         say(f"Lay the search by {kind}: one directory for each run, none of them started yet.")
         command = ["alfred.prepare_schedule", "--schedule_file", f"{folder}/{schedule}", "--desc", "demo"]

@@ -54,4 +54,4 @@ def main(config, dir_tree=None, logger=None, pbar="default_pbar"):
 
 
 if __name__ == "__main__":
-    main(get_run_args())
+    main(get_run_args(), pbar=None)

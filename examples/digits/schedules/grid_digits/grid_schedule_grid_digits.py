@@ -7,5 +7,5 @@ SEEDS = [1, 2, 3]
 # 3 x 2 = 6 experiments for each algorithm on each task; everything else keeps its default of main.py.
 VARIATIONS = {
     "lr": [0.001, 0.01, 0.1],
-    "l2": [0.0001, 0.01],
+    "l2": [0.0001, 0.1],
 }
