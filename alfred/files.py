@@ -104,6 +104,24 @@ def sync_folder(folder: str | Path) -> None:
         os.close(handle)
 
 
+def sync_tree(folder: str | Path) -> None:
+    """Wait until every file below `folder` is on disk; symlinks are not followed."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                handle = os.open(os.path.join(parent, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            except OSError:
+                continue  # removed meanwhile, a symlink or a socket
+            try:
+                os.fsync(handle)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):
+                    raise
+            finally:
+                os.close(handle)
+        sync_folder(parent)
+
+
 def flush_filesystem(folder: str | Path) -> None:
     """Wait until all that was written below `folder` is on disk: one call for any number of files."""
     if sys.platform == "linux":

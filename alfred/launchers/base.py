@@ -1,0 +1,71 @@
+"""The contract of a launcher, and the records that it takes and gives.
+
+A launcher takes waiting runs of the plan's storage directories until none is left, calls main() for each in
+the way that is its own, and leaves every run it touched in the state that tells what happened. Whatever ends
+it early, a run that it cut off waits again. Any number of launchers of any kind may work the same directories.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+# Called once for a storage directory when its runs have ended and one at least has completed: chore -> function.
+Hooks = Mapping[str, Callable[[Path], None]]
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """What to run and how.
+
+    `storage_dirs` are worked in this order. `order` is "experiment" or "seed" (then the first seed of every
+    experiment comes before the second). `experiments` and `seeds` select by number, None is all of them.
+    `environments` hold variables for each of the worker slots, whose number is theirs; `max_runs` is how
+    many runs a slot takes at most. Times are in seconds.
+    """
+
+    project: Path
+    root: Path
+    storage_dirs: tuple[Path, ...]
+    environments: tuple[Mapping[str, str], ...] = ({},)
+    max_runs: int | None = None
+    order: str = "experiment"
+    experiments: frozenset[int] | None = None
+    seeds: frozenset[int] | None = None
+    use_pbar: bool = False
+    timeout: float | None = None
+    grace: float = 1.5
+    log_level: int = 20
+
+
+@dataclass
+class LaunchReport:
+    """What a launch did. `passed_over` are runs named in the log because they could not be worked on."""
+
+    completed: int = 0
+    crashed: int = 0
+    put_back: int = 0
+    overtaken: int = 0
+    passed_over: list[str] = field(default_factory=list)
+    failed_hooks: int = 0
+    stopped_by: signal.Signals | None = None
+
+    @property
+    def all_well(self) -> bool:
+        """Whether everything that was asked for was done."""
+        return not (self.crashed or self.put_back or self.overtaken or self.passed_over or self.failed_hooks)
+
+
+class Launcher(Protocol):
+    """What every launcher offers."""
+
+    def launch(self, plan: LaunchPlan, hooks: Hooks) -> LaunchReport:
+        """Work until nothing waits or a signal ends it."""
+        ...
+
+
+# The signals that end a launch: Ctrl-C, a scheduler's warning, a closed terminal.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)

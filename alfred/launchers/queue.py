@@ -1,0 +1,115 @@
+"""Which run comes next: goes through the seed directories and claims the first that waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from alfred.launchers.base import LaunchPlan
+from alfred.storage import batons
+from alfred.storage.flags import ConflictError
+from alfred.storage.leases import Leases
+from alfred.storage.survey import seed_dirs
+
+_LONGEST_STEP = 1024
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A run that is ours now."""
+
+    storage_dir: Path
+    seed_dir: str
+
+
+class Queue:
+    """The runs of a plan, claimed one by one for the owner of `leases`.
+
+    `pass_over` is told each run that can't be worked on, once.
+    """
+
+    def __init__(self, plan: LaunchPlan, leases: Leases, pass_over: Callable[[str], None]) -> None:
+        self._leases = leases
+        self._told: set[str] = set()
+        self._pass_over = pass_over
+        self._open = [_Scan(storage_dir, plan) for storage_dir in plan.storage_dirs]
+
+    def claim(self) -> Claimed | None:
+        """The next run; None when a whole scan of every storage directory found nothing that waits.
+
+        The lease in its storage directory is held then, to be dropped with the baton.
+        """
+        while self._open:
+            scan = self._open[0]
+            self._leases.hold(scan.storage_dir)
+            for seed_dir in scan:
+                if self._claimed(seed_dir):
+                    scan.hit()
+                    return Claimed(scan.storage_dir, seed_dir)
+            self._leases.drop(scan.storage_dir)
+            self._open.pop(0)
+        return None
+
+    def _claimed(self, seed_dir: str) -> bool:
+        if seed_dir in self._told:
+            return False
+        try:
+            return batons.claim(seed_dir, self._leases.owner.name)
+        except (ConflictError, OSError) as error:
+            self._told.add(seed_dir)
+            self._pass_over(f"{seed_dir} is passed over: {error}")
+            return False
+
+
+class _Scan:
+    """Goes through one storage directory, again as long as something was found.
+
+    Another launcher that works in the same order leaves a stretch of claimed runs ahead: after a miss the
+    first scan gallops (1, 2, 4, ... further on), and what it leapt over is found by the scans after it.
+    """
+
+    def __init__(self, storage_dir: Path, plan: LaunchPlan) -> None:
+        self.storage_dir = storage_dir
+        self._plan = plan
+        self._steps = self._walk()
+        self._step = 1
+        self._found = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self._steps
+
+    def hit(self) -> None:
+        """Say that the run given last was free."""
+        self._found = True
+        self._step = 1
+
+    def _walk(self) -> Iterator[str]:
+        candidates = self._candidates()
+        place = 0
+        while place < len(candidates):
+            self._step = min(2 * self._step, 2 * _LONGEST_STEP)  # halved below; a hit sets it back to 1
+            yield candidates[place]
+            place += max(1, self._step // 2)
+        self._found = True
+        while self._found:
+            self._found = False
+            yield from self._candidates()
+
+    def _candidates(self) -> list[str]:
+        plan = self._plan
+        found = [
+            (experiment, seed, path)
+            for experiment, seed, path in seed_dirs(self.storage_dir)
+            if (plan.experiments is None or experiment in plan.experiments)
+            and (plan.seeds is None or seed in plan.seeds)
+        ]
+        if plan.order == "seed":
+            ranks: dict[int, int] = {}
+            ranked = []
+            for experiment, _, path in found:
+                ranks[experiment] = ranks.get(experiment, 0) + 1
+                ranked.append((ranks[experiment], path))
+            ranked.sort(key=lambda pair: pair[0])  # stable: within a rank by experiment
+            return [path for _, path in ranked]
+        return [path for _, _, path in found]

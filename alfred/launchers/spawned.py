@@ -1,0 +1,31 @@
+"""A run in a fresh interpreter: `python -m alfred.launchers.spawned HANDLE TASK`, the task as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from alfred.errors import AlfredError
+from alfred.launchers import child
+from alfred.launchers.tasks import RunTask
+from alfred.launchers.wire import WireEnd
+from alfred.project import load_project
+
+
+def main(wire: int, task: RunTask) -> None:
+    """Load the project and do the run."""
+    parent = os.getppid()
+    os.set_inheritable(wire, False)
+    try:
+        project = load_project(Path(task.project))
+    except AlfredError as error:
+        WireEnd(wire).raised(str(error), traceback.format_exc(), None)
+        sys.exit(1)
+    child.work(task, project.main, wire, parent, child.project_handlers())
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), RunTask.from_json(json.loads(sys.argv[2])))

@@ -1,0 +1,95 @@
+"""What a run's process tells its supervisor: lines of JSON through a pipe.
+
+{"log": text}, {"bar": [n, total, description]}, {"done": true}, {"raised": {...}}
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+from collections.abc import Iterator
+from typing import Any
+
+_AT_ONCE = 4096  # what a pipe takes in one piece on every system
+
+
+class WireEnd:
+    """The end in the run's process."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def log(self, text: str) -> None:
+        """A line for the terminal."""
+        self._send_if_free({"log": text[:3000]})
+
+    def bar(self, n: float, total: float | None, description: str) -> None:
+        """How far the run is."""
+        self._send_if_free({"bar": [n, total, description[:200]]})
+
+    def done(self) -> None:
+        """main() has returned and its files are on disk."""
+        self._send({"done": True})
+
+    def raised(self, error: str, traceback: str, signal_number: int | None) -> None:
+        """main() raised; `signal_number` if a signal from outside made it."""
+        self._send({"raised": {"error": error, "traceback": traceback, "signal": signal_number}})
+
+    def _send_if_free(self, message: dict[str, Any]) -> None:
+        """A terminal that stands still must not hold up a run: then the message is dropped."""
+        _, free, _ = select.select([], [self._handle], [], 0)
+        if free:
+            self._send(message)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        data = json.dumps(message).encode() + b"\n"
+        while data:
+            data = data[os.write(self._handle, data) :]
+
+
+class WireHandler(logging.Handler):
+    """Sends a run's log lines to the terminal of its launcher."""
+
+    def __init__(self, wire: WireEnd) -> None:
+        super().__init__()
+        self._wire = wire
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record, formatted."""
+        try:
+            self._wire.log(self.format(record))
+        except Exception:  # as every logging handler: a log line never ends the run
+            self.handleError(record)
+
+
+class WireReader:
+    """The end in the supervisor."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+        os.set_blocking(handle, False)
+        self._rest = b""
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """The messages that have arrived."""
+        while data := self._available():
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            for line in lines:
+                try:
+                    message = json.loads(line)
+                except ValueError:
+                    continue  # two processes of the run wrote at once
+                if isinstance(message, dict):
+                    yield message
+
+    def close(self) -> None:
+        """Give the pipe back."""
+        os.close(self.handle)
+
+    def _available(self) -> bytes:
+        try:
+            return os.read(self.handle, 65_536)
+        except BlockingIOError:
+            return b""
