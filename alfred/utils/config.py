@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import math
@@ -65,20 +66,20 @@ def parse_log_level(level_arg: str | int) -> int:
 
 
 def convert_to_type_from_str(string: str) -> int | float | bool | str | None:
-    """The value that a text stands for: None, a whole number, a number, a truth value, else the text itself."""
+    """What a text stands for: None, a whole number, a number, a truth value, else the text itself.
+
+    "1" is a number and "t" is True.
+    """
     text = string.strip()
     if text.lower() == "none":
         return None
     if re.fullmatch(r"[+-]?[0-9]+", text):
         return int(text)
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
+    with contextlib.suppress(ValueError):
+        return float(text if "_" not in text else "")
+    with contextlib.suppress(ValueError):
         return parse_bool(text)
-    except ValueError:
-        return text
+    return string
 
 
 def load_dict_from_json(filename: str | Path) -> dict[str, Any]:
@@ -114,7 +115,7 @@ def save_dict_to_json(dictionary: Mapping[str, Any], filename: str | Path) -> No
     path = Path(filename)
     plain = _plain(dictionary, "", path)
     try:
-        files.write_text(path, json.dumps(plain, indent=4, ensure_ascii=False) + "\n")
+        files.write_text(path, _json_text(plain))
     except OSError as error:
         raise StorageError(f"{path} can't be written: {error.strerror}") from error
 
@@ -174,51 +175,47 @@ def _without_doubles(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return read
 
 
+def _json_text(plain: dict[str, Any]) -> str:
+    """Letters as themselves; escaped only if one of them is half a character, as of an odd file name."""
+    text = json.dumps(plain, indent=4, ensure_ascii=False) + "\n"
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(plain, indent=4) + "\n"
+    return text
+
+
 def _plain(value: Any, key: str, path: Path) -> Any:
     """`value` made of what JSON holds; `key` says where it stands."""
-    if isinstance(value, str):
-        return _checked_text(value, key, path)
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value)
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            return kind(value)
     if isinstance(value, Mapping):
-        return {
-            _plain_key(name, key, path): _plain(item, _below(key, name), path) for name, item in value.items()
-        }
+        pairs = [(_text_key(name, key, path), item) for name, item in value.items()]
+        return {name: _plain(item, _below(key, name), path) for name, item in pairs}
     if isinstance(value, set | frozenset):
         value = sorted(value, key=repr)
     if isinstance(value, list | tuple):
         return [_plain(item, f"{key}[{at}]", path) for at, item in enumerate(value)]
     if isinstance(value, Path):
-        return _checked_text(str(value), key, path)
+        return str(value)
     numpy = sys.modules.get("numpy")  # where it was never imported, nothing can be of it
-    if (
-        numpy is not None
-        and isinstance(value, numpy.generic | numpy.ndarray)
-        and value.dtype.kind in "biufUS"
-    ):
+    is_array = numpy is not None and isinstance(value, numpy.generic | numpy.ndarray)
+    if is_array and value.dtype.kind in "biufU":
         return _plain(value.tolist(), key, path)
-    kind = type(value).__name__
-    raise StorageError(f"{path}: JSON can't hold the value of {key!r}, {value!r:.60} of type {kind}")
+    raise StorageError(
+        f"{path}: JSON can't hold the value of {key!r}, {repr(value)[:60]} of type {type(value).__name__}"
+    )
 
 
-def _plain_key(name: Any, key: str, path: Path) -> str:
+def _text_key(name: Any, key: str, path: Path) -> str:
     if not isinstance(name, str):
         where = f"in {key!r}" if key else "at the top"
-        raise StorageError(f"{path}: a JSON object has text for keys, not {name!r:.60} ({where})")
-    return _checked_text(name, name, path)
+        raise StorageError(f"{path}: a JSON object has text for keys, not {repr(name)[:60]} ({where})")
+    return str(name)
 
 
 def _below(key: str, name: Any) -> str:
     return f"{key}.{name}" if key else str(name)
-
-
-def _checked_text(text: str, key: str, path: Path) -> str:
-    try:
-        text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError as error:
-        raise StorageError(f"{path}: the text of {key!r} is no valid unicode: {text!r:.60}") from error
-    return str(text)
