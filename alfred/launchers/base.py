@@ -1,8 +1,8 @@
 """The contract of a launcher, and the records that it takes and gives.
 
-A launcher takes waiting runs of the plan's storage directories until none is left, calls main() for each in
-the way that is its own, and leaves every run it touched in the state that tells what happened. Whatever ends
-it early, a run that it cut off waits again. Any number of launchers of any kind may work the same directories.
+A launcher takes waiting runs of the plan's storage directories until none is left, calls main() for each
+in the way that is its own, and leaves every run it touched in the state that tells what happened. Whatever
+ends it early, a run that it cut off waits again. Any number of launchers of any kind may work together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-# Called once for a storage directory when its runs have ended and one at least has completed: chore -> function.
+# What is done once for a storage directory when its runs have ended and one at least has completed, by the
+# name of the chore.
 Hooks = Mapping[str, Callable[[Path], None]]
 
 

@@ -35,10 +35,12 @@ def work(task: RunTask, main: Callable[..., Any], wire_handle: int, parent: int,
     """Do one run and leave the process; never returns.
 
     `parent` is the process that made this one, `handlers` the signal handlers that the project installed
-    when it was imported: they get their signals, any other signal that ends a launch raises KeyboardInterrupt.
+    when it was imported: those get their signals, the others raise KeyboardInterrupt.
     """
     code = 1
     try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
         processes.die_with_parent(parent)
         wire = WireEnd(wire_handle)
@@ -95,9 +97,9 @@ def _stand_alone(task: RunTask) -> None:
         os.dup2(source, target)
     os.close(nowhere)
     os.close(output)
-    sys.stdin = open(0, closefd=False)
-    sys.stdout = open(1, "w", buffering=1, errors="backslashreplace", closefd=False)
-    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", buffering=1, errors="backslashreplace", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     faults = os.open(f"{task.seed_dir}/.alfred/faults.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     faulthandler.enable(faults)
     random.seed()  # else all runs forked from one process would draw the same numbers

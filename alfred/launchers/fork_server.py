@@ -1,9 +1,9 @@
 """The process that has the project's main.py loaded and forks one process for each run.
 
-Started by alfred.launchers.starters as `python -m alfred.launchers.fork_server HANDLE PROJECT`; the handle is a
-socket to the launcher. First it says what set_up_alfred() has set, or what is wrong with the project. Then each
-request to start a run comes with the end of a pipe for that run's messages; the answer is the process's number,
-and later how it ended. When the launcher is gone, so are all runs and this process.
+Started by alfred.launchers.starters as `python -m alfred.launchers.fork_server HANDLE PROJECT`; the handle
+is a socket to the launcher. First it says what set_up_alfred() has set, or what is wrong with the project.
+Then each request to start a run comes with the end of a pipe for that run's messages; the answer is the
+process's number, and later how it ended. When the launcher is gone, so are all runs and this process.
 """
 
 from __future__ import annotations
@@ -82,8 +82,6 @@ class ForkServer:
         server = os.getpid()
         pid = os.fork()
         if pid == 0:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._connection.close()
             child.work(task, self._project.main, wire, server, self._handlers)
         os.close(wire)

@@ -51,6 +51,10 @@ class Queue:
             self._open.pop(0)
         return None
 
+    def is_open(self, storage_dir: Path) -> bool:
+        """Whether runs of a storage directory may still be claimed."""
+        return any(scan.storage_dir == storage_dir for scan in self._open)
+
     def _claimed(self, seed_dir: str) -> bool:
         if seed_dir in self._told:
             return False
