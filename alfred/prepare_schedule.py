@@ -50,11 +50,13 @@ def prepare_schedule(
     from alfred.project import load_project
     from alfred.search.plan import plan_search
     from alfred.search.schedule import load_schedule
+    from alfred.utils.directory_tree import get_root
 
     _check_request(desc, add_to_folder, sampling_seed)
     schedule = load_schedule(schedule_file, load_project())
-    target = _find_target(schedule, desc, add_to_folder, root_dir)
-    _check_writable(schedule, target)
+    root = Path.cwd() / get_root(root_dir)
+    _check_writable(schedule, root, takes_list=add_to_folder is None)
+    target = _find_target(schedule, desc, add_to_folder, root)
     sampling_seed = _sampling_seed(schedule, sampling_seed)
     plans = plan_search(schedule, target.pairs, target.desc, sampling_seed=sampling_seed, resample=resample)
     summary = _summary(schedule, target, plans)
@@ -132,13 +134,10 @@ def _check_request(desc: str | None, add_to_folder: str | None, sampling_seed: i
         raise UsageError(f"--sampling_seed is {sampling_seed}: give a whole number from 0 on")
 
 
-def _find_target(
-    schedule: Schedule, desc: str | None, add_to_folder: str | None, root_dir: str | Path | None
-) -> Target:
-    from alfred.utils.directory_tree import DirectoryTree, get_root
+def _find_target(schedule: Schedule, desc: str | None, add_to_folder: str | None, root: Path) -> Target:
+    from alfred.utils.directory_tree import DirectoryTree
     from alfred.utils.storage_names import make_storage_name, next_id
 
-    root = Path.cwd() / get_root(root_dir)
     if add_to_folder is None:
         pairs = tuple((alg, task) for alg in schedule.alg_names for task in schedule.task_names)
         for pair in pairs:  # a name that can't be must be told before an id is taken
@@ -170,18 +169,18 @@ def _existing_target(schedule: Schedule, root: Path, storage_name: str) -> Targe
     return Target(root, known.desc, ((known.alg_name, known.task_name),), storage_dir.name)
 
 
-def _check_writable(schedule: Schedule, target: Target) -> None:
+def _check_writable(schedule: Schedule, root: Path, *, takes_list: bool) -> None:
     """Asked before anything is made, so that nobody confirms what can't be done."""
-    folder = target.root
+    folder = root
     while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent  # a root that is missing will be made
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise StorageError(
-            f"the root directory {target.root} can't be written ({_why_not(folder)}): "
+            f"the root directory {root} can't be written ({_why_not(folder)}): "
             "give another --root_dir or change its permissions"
         )
     lists = schedule.list_file if schedule.list_file.exists() else schedule.path.parent
-    if target.storage_name is None and not os.access(lists, os.W_OK):
+    if takes_list and not os.access(lists, os.W_OK):
         raise StorageError(f"{schedule.list_file} can't be written: change the permissions of {lists}")
 
 

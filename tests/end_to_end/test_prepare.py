@@ -1,0 +1,365 @@
+"""`alfred prepare` from the schedule file to the directories, as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import alfred
+from alfred.prepare_schedule import main, prepare_schedule
+
+MAIN = """\
+from argparse import Namespace
+
+def get_run_args(overwritten):
+    return Namespace(alg_name="a", task_name="t", desc="", seed=0, lr=0.1, width=8, act="relu")
+
+def main(config, dir_tree, logger, pbar): pass
+"""
+
+GRID = """\
+ALG_NAMES = ["sgd", "g_mix_3"]
+TASK_NAMES = ["wine"]
+SEEDS = [1, 2]
+VARIATIONS = {"lr": [0.1, 0.01, 0.001], "width": [8, 16]}
+"""
+
+RANDOM = """\
+import random
+import numpy as np
+ALG_NAMES = ["sgd", "g_mix_3"]
+TASK_NAMES = ["wine"]
+SEEDS = [1, 2]
+N_EXPERIMENTS = 3
+def sample_experiment():
+    return {"lr": 10 ** np.random.uniform(-4, -1), "width": random.choice([None, 4, "wide"]), "act": True}
+"""
+
+GRID_FILE = "schedules/abc/grid_schedule_abc.py"
+RANDOM_FILE = "schedules/abc/random_schedule_abc.py"
+NO_QUESTION = "--ask_for_validation=false"
+
+
+def write_project(folder, **files):
+    """A client project; each keyword is a file's text, `main` or one of the schedules."""
+    texts = {"main": MAIN, "grid": GRID, "random": RANDOM, **files}
+    (folder / "schedules" / "abc").mkdir(parents=True)
+    for key, name in (("main", "main.py"), ("grid", GRID_FILE), ("random", RANDOM_FILE)):
+        if texts[key] is not None:
+            (folder / name).write_text(texts[key])
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A fresh client project as the current folder."""
+    folder = write_project(tmp_path / "project")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    sys.modules.pop("main", None)
+    yield folder
+    sys.modules.pop("main", None)
+    sys.modules.pop("alfred_schedule", None)
+
+
+def typed(*words, folder, answer=None, **options):
+    """A command typed in a shell of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(alfred.__file__).parents[1])}
+    return subprocess.run(
+        [sys.executable, "-m", "alfred.prepare_schedule", *words],
+        cwd=folder,
+        env=environment,
+        input=answer,
+        stdin=subprocess.DEVNULL if answer is None else None,
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+def tree(folder):
+    """Every file and folder but what Python itself caches."""
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if "__pycache__" not in p.parts)
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def draws(storage_dir):
+    seeds = sorted(storage_dir.glob("experiment*/seed1"))
+    return [(read(path / "config.json")["lr"], read(path / "config.json")["width"]) for path in seeds]
+
+
+def test_a_grid_is_laid_as_it_was_shown(project):
+    done = typed("--schedule_file", GRID_FILE, "--desc", "try", folder=project, answer="y\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 x 6 x 2 = 24" in done.stdout
+    names = (project / "schedules/abc/list_searches_abc.txt").read_text().splitlines()
+    assert [name.split("_", 1)[1] for name in names] == ["sgd_wine_grid_try", "g_mix_3_wine_grid_try"]
+    assert all(name in done.stdout for name in names)
+    assert done.stdout.endswith("Next: alfred launch --from_file schedules/abc/list_searches_abc.txt\n")
+    storage_dir = project / "storage" / names[1]
+    assert (storage_dir / "GRID_SEARCH").is_file()
+    waiting = {path.parent for path in storage_dir.glob("experiment*/seed*/UNHATCHED")}
+    assert waiting == {storage_dir / f"experiment{n}" / f"seed{s}" for n in range(1, 7) for s in (1, 2)}
+    own = {"alg_name": "g_mix_3", "task_name": "wine", "seed": 2}
+    varied = {"lr": 0.1, "width": 16}
+    run = storage_dir / "experiment2" / "seed2"
+    assert read(run / "config.json") == {**own, **varied, "act": "relu", "desc": "grid_try"}
+    assert read(run / "config_unique.json") == {**own, **varied}
+    assert read(storage_dir / "variations.json") == {
+        "1-6": {
+            "lr": [0.1, 0.01, 0.001],
+            "width": [8, 16],
+            "alg_name": ["g_mix_3"],
+            "task_name": ["wine"],
+            "seed": [1, 2],
+        }
+    }
+
+
+def test_a_random_search_is_laid_again_identical_from_its_sampling_seed(project):
+    first = prepare_schedule(RANDOM_FILE, desc="one", sampling_seed=5, ask_for_validation=False)
+    again = prepare_schedule(RANDOM_FILE, desc="two", sampling_seed=5, ask_for_validation=False)
+    other = prepare_schedule(RANDOM_FILE, desc="new", sampling_seed=6, ask_for_validation=False)
+    drawn = [[draws(project / "storage" / name) for name in names] for names in (first, again, other)]
+    assert drawn[0] == drawn[1]
+    assert drawn[0][0] != drawn[0][1]
+    assert drawn[0] != drawn[2]
+    storage_dir = project / "storage" / first[0]
+    assert (storage_dir / "RANDOM_SEARCH").is_file()
+    assert (storage_dir / "variations1.png").read_bytes().startswith(b"\x89PNG")
+    assert not (storage_dir / "variations.json").exists()
+
+
+def test_without_resampling_all_have_the_same_draws(project):
+    names = prepare_schedule(RANDOM_FILE, desc="one", resample=False, ask_for_validation=False)
+    sgd, mix = (draws(project / "storage" / name) for name in names)
+    assert sgd == mix
+
+
+def test_a_sampling_seed_that_nobody_gave_is_shown_and_lays_the_search_again(project, capsys):
+    (name, _) = prepare_schedule(RANDOM_FILE, desc="one", ask_for_validation=False)
+    shown = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("sampling seed"))
+    seed = int(shown.split()[-1])
+    (again, _) = prepare_schedule(RANDOM_FILE, desc="two", sampling_seed=seed, ask_for_validation=False)
+    assert draws(project / "storage" / name) == draws(project / "storage" / again)
+
+
+def test_more_experiments_are_numbered_on_in_an_existing_storage_directory(project, capsys):
+    (_, name) = prepare_schedule(GRID_FILE, desc="try", ask_for_validation=False)
+    (project / GRID_FILE).write_text(GRID.replace("[0.1, 0.01, 0.001]", "[1.0]"))
+    assert prepare_schedule(GRID_FILE, add_to_folder=name, ask_for_validation=False) == [name]
+    storage_dir = project / "storage" / name
+    assert list(read(storage_dir / "variations.json")) == ["1-6", "7-8"]
+    added = read(storage_dir / "experiment8" / "seed2" / "config.json")
+    assert (added["alg_name"], added["desc"], added["lr"]) == ("g_mix_3", "grid_try", 1.0)
+    assert len(list((project / "storage").glob("*_sgd_*/experiment*"))) == 6
+    assert capsys.readouterr().out.endswith(f"Next: alfred launch --storage_name {name}\n")
+
+
+def test_more_draws_get_a_picture_of_their_own(project):
+    (name, _) = prepare_schedule(RANDOM_FILE, desc="one", ask_for_validation=False)
+    prepare_schedule(RANDOM_FILE, add_to_folder=name, ask_for_validation=False)
+    assert (project / "storage" / name / "variations2.png").is_file()
+    assert len(draws(project / "storage" / name)) == 6
+
+
+@pytest.mark.parametrize("answer", ["n\n", "no\n", "what?\nN\n"])
+def test_answering_no_changes_nothing(project, answer):
+    before = tree(project)
+    done = typed("--schedule_file", GRID_FILE, "--desc", "try", folder=project, answer=answer)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert tree(project) == before
+
+
+@pytest.mark.parametrize("answer", [None, "", "perhaps\n"])
+def test_an_input_that_ends_without_an_answer_names_the_option(project, answer):
+    before = tree(project)
+    done = typed("--schedule_file", GRID_FILE, "--desc", "try", folder=project, answer=answer)
+    assert done.returncode == 2
+    assert "--ask_for_validation false" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert tree(project) == before
+
+
+def test_a_dry_run_shows_the_summary_and_makes_nothing(project, capsys):
+    before = tree(project)
+    assert main(["--schedule_file", RANDOM_FILE, "--desc", "try", "--dry_run"]) == 0
+    out = capsys.readouterr().out
+    assert "2 x 3 x 2 = 12" in out
+    assert out.endswith("nothing was made.\n")
+    assert tree(project) == before
+
+
+@pytest.mark.parametrize("name", ["with space", "quo'te\"s", "ünïcödé", "new\nline", "per%cent"])
+def test_project_and_root_may_be_called_anything(tmp_path, name):
+    folder = write_project(tmp_path / name / "project")
+    root = tmp_path / name / "ro ot"
+    words = ["--schedule-file", GRID_FILE, "--desc", "try", "--root-dir", str(root), NO_QUESTION]
+    done = typed(*words, folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(list(root.glob("*_sgd_wine_grid_try/experiment6/seed2/UNHATCHED"))) == 1
+
+
+BAD_CLIENTS = {
+    "main_missing": ({"main": None}, ["no main.py"]),
+    "main_does_not_import": ({"main": "import no_such_package\n"}, ["main.py:1", "no_such_package"]),
+    "main_leaves": ({"main": "import sys; sys.exit(3)\n"}, ["main.py:1", "SystemExit"]),
+    "no_get_run_args": ({"main": "def main(config, dir_tree, logger): pass\n"}, ["main.py", "get_run_args"]),
+    "no_main": ({"main": MAIN.replace("def main", "def other")}, ["main.py", "main(config, dir_tree"]),
+    "get_run_args_raises": ({"main": MAIN.replace("return", "1 / 0; return")}, ["main.py:4", "ZeroDivision"]),
+    "get_run_args_gives_a_dict": ({"main": MAIN.replace("Namespace(", "dict(")}, ["main.py", "Namespace"]),
+    "syntax_error": ({"grid": "SEEDS = [\n"}, ["grid_schedule_abc.py:1", "SyntaxError"]),
+    "missing_name": ({"grid": GRID.replace("SEEDS", "SEED")}, ["grid_schedule_abc.py", "SEEDS"]),
+    "empty_list": ({"grid": GRID.replace("[1, 2]", "[]")}, ["grid_schedule_abc.py", "SEEDS is empty"]),
+    "unknown_parameter": ({"grid": GRID.replace("width", "widht")}, ["widht", "did you mean width?"]),
+    "no_json": ({"grid": GRID.replace("[8, 16]", "[object]")}, ["width", "object", "JSON"]),
+    "seed_searched": ({"grid": GRID.replace("width", "seed")}, ["grid_schedule_abc.py", "seed may not"]),
+    "parameter_twice": ({"grid": GRID.replace("width", "lr")}, ["grid_schedule_abc.py:4", "'lr'", "twice"]),
+}
+
+
+@pytest.mark.parametrize("wrong", BAD_CLIENTS)
+def test_a_bad_project_or_schedule_is_one_line_and_nothing_is_made(project, capsys, wrong):
+    files, words = BAD_CLIENTS[wrong]
+    for name, text in files.items():
+        path = project / {"main": "main.py", "grid": GRID_FILE}[name]
+        path.write_text(text) if text is not None else path.unlink()
+    before = tree(project)
+    status = main(["--schedule_file", GRID_FILE, "--desc", "try", NO_QUESTION])
+    out, err = capsys.readouterr()
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.startswith("alfred: ")
+    assert [word for word in words if word not in err] == [], err
+    assert tree(project) == before
+
+
+@pytest.mark.parametrize("wrong", ["main_does_not_import", "unknown_parameter"])
+def test_a_bad_project_is_one_line_in_a_shell_too(tmp_path, wrong):
+    files, words = BAD_CLIENTS[wrong]
+    folder = write_project(tmp_path / "project", **files)
+    done = typed("--schedule_file", GRID_FILE, "--desc", "try", NO_QUESTION, folder=folder)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert [word for word in words if word not in done.stderr] == []
+    assert not (folder / "storage").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--schedule_file", "schedules/abc/nope.py", "--desc", "x"], ["nope.py", "grid_schedule_<name>.py"]),
+        (["--schedule_file", "schedules/grid_schedule_no.py", "--desc", "x"], ["no schedule file"]),
+        (["--schedule_file", GRID_FILE], ["--desc", "--add_to_folder"]),
+        (
+            ["--schedule_file", GRID_FILE, "--desc", "x", "--add_to_folder", "y"],
+            ["--desc", "--add_to_folder"],
+        ),
+        (["--schedule_file", GRID_FILE, "--desc", ""], ["--desc is empty"]),
+        (["--schedule_file", GRID_FILE, "--desc", "a/b"], ["desc", "'grid_a/b'"]),
+        (["--schedule_file", GRID_FILE, "--desc", "a\nb"], ["desc", r"'grid_a\nb'"]),
+        (["--schedule_file", GRID_FILE, "--desc", "x" * 250], ["255", "desc"]),
+        (["--schedule_file", GRID_FILE, "--desc", "x", "--sampling_seed", "3"], ["--sampling_seed", "grid"]),
+        (["--schedule_file", RANDOM_FILE, "--desc", "x", "--sampling_seed", "-3"], ["--sampling_seed", "-3"]),
+        (["--schedule_file", GRID_FILE, "--desc", "x", "--root_dir", "main.py"], ["main.py", "--root_dir"]),
+        (["--schedule_file", GRID_FILE, "--add_to_folder", "nope"], ["storage does not exist"]),
+        (["--schedule_file", GRID_FILE, "--add_to_folder", "../x"], ["../x"]),
+        (["--schedul_file", GRID_FILE], ["--schedul_file", "did you mean --schedule_file?"]),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_nothing_is_made(project, capsys, words, told):
+    before = tree(project)
+    assert main([*words, NO_QUESTION]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert [word for word in told if word not in err] == [], err
+    assert tree(project) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "told"),
+    [
+        (RANDOM_FILE, RANDOM, ["grid search", "random search"]),
+        (GRID_FILE, GRID.replace("g_mix_3", "adam"), ["algorithm 'g_mix_3'"]),
+        (GRID_FILE, GRID.replace("wine", "win"), ["task 'wine'", "did you mean win?"]),
+    ],
+)
+def test_experiments_of_another_kind_are_not_added(project, capsys, file, text, told):
+    (_, name) = prepare_schedule(GRID_FILE, desc="try", ask_for_validation=False)
+    (project / file).write_text(text)
+    before = tree(project)
+    capsys.readouterr()
+    assert main(["--schedule_file", file, "--add_to_folder", name, NO_QUESTION]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert [word for word in told if word not in err] == [], err
+    assert tree(project) == before
+
+
+# Root may write anywhere. Somebody else may not even read Python's own files, so these are loaded before.
+AS_SOMEBODY_ELSE = """
+import os, sys
+from alfred.prepare_schedule import main
+words = sys.argv[1:]
+main([*words, "--root_dir", "fine", "--dry_run"])
+print("---", flush=True)
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+sys.exit(main(words))
+"""
+
+
+def typed_by_somebody_else(folder, *words):
+    """Exit status, output and error lines of a command whose user owns nothing here."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(alfred.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", AS_SOMEBODY_ELSE, *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout.partition("---\n")[2], done.stderr
+
+
+def open_for_all(folder):
+    """Let everybody in, through the folders that pytest keeps to itself."""
+    for path in [folder.parents[1], folder.parent, folder, *folder.rglob("*")]:
+        path.chmod(0o777)
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_root_that_cannot_be_written_is_told_before_anything_is_asked(tmp_path, missing):
+    folder = write_project(tmp_path / "project")
+    open_for_all(tmp_path)
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o555)
+    root = locked / "root" if missing else locked
+    words = ["--schedule_file", GRID_FILE, "--desc", "try", "--root_dir", str(root)]
+    status, out, err = typed_by_somebody_else(folder, *words)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert str(root) in err
+    assert "give another --root_dir" in err
+    assert list(locked.iterdir()) == []
+    assert not (folder / "schedules/abc/list_searches_abc.txt").exists()
+
+
+def test_a_schedule_folder_that_cannot_take_the_list_is_told_before_anything_is_made(tmp_path):
+    folder = write_project(tmp_path / "project")
+    open_for_all(tmp_path)
+    (folder / "schedules/abc").chmod(0o555)
+    words = ["--schedule_file", GRID_FILE, "--desc", "try", NO_QUESTION]
+    status, out, err = typed_by_somebody_else(folder, *words)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "list_searches_abc.txt can't be written" in err
+    assert not (folder / "storage").exists()
