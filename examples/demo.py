@@ -78,12 +78,13 @@ Each row above is a storage directory: one algorithm on one task for one search.
       logger.out, output.out            what it logged and what it printed
       recorders/train_recorder.pkl      its learning curve
       model.npz                         what main.py saved
-  {here / "schedules"}                the two searches, with the lists of what they made
-  {here / "main.py"}                  the training script: a project of your own needs no more than this
+  {here / "schedules"}
+      the two searches, with the lists of what they made
+  {here / "main.py"}
+      the training script: a project of your own needs no more than this
 
 The accuracy of this run on the test split:
-  cd {shlex.quote(str(here))}
-  {shlex.quote(sys.executable)} evaluate.py --storage_name {one_run.parts[1]}
+  (cd {shlex.quote(str(here))} && {shlex.quote(sys.executable)} evaluate.py --storage_name {one_run.parts[1]})
 
 `make demo` again makes another copy. To clear up: rm -r {all_copies}"""
 
