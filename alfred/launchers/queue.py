@@ -51,6 +51,10 @@ class Queue:
             self._open.pop(0)
         return None
 
+    def skip(self, seed_dir: str) -> None:
+        """Leave a run to others."""
+        self._told.add(seed_dir)
+
     def is_open(self, storage_dir: Path) -> bool:
         """Whether runs of a storage directory may still be claimed."""
         return any(scan.storage_dir == storage_dir for scan in self._open)

@@ -69,6 +69,7 @@ class WireReader:
 
     def __init__(self, handle: int) -> None:
         self.handle = handle
+        self.open = True
         os.set_blocking(handle, False)
         self._rest = b""
 
@@ -90,6 +91,8 @@ class WireReader:
 
     def _available(self) -> bytes:
         try:
-            return os.read(self.handle, 65_536)
+            data = os.read(self.handle, 65_536) if self.open else b""
         except BlockingIOError:
             return b""
+        self.open = bool(data)
+        return data

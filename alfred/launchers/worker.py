@@ -12,20 +12,20 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import alfred.defaults
-from alfred.errors import LaunchError, OvertakenError
-from alfred.launchers import crash_report, notes
+from alfred.errors import LaunchError
+from alfred.launchers import notes
+from alfred.launchers.active import NEVER, Active, name_of
 from alfred.launchers.base import STOP_SIGNALS, Hooks, LaunchPlan, LaunchReport
+from alfred.launchers.endings import Endings, Say
 from alfred.launchers.hooks import HookCaller
 from alfred.launchers.progress import Display, Tally
 from alfred.launchers.queue import Claimed, Queue
 from alfred.launchers.starters import ForkServerGoneError
-from alfred.launchers.tasks import Ended, RunTask, Starter
+from alfred.launchers.tasks import RunTask, Starter
 from alfred.launchers.wire import WireReader
 from alfred.storage import batons, processes
 from alfred.storage.flags import State
@@ -37,31 +37,12 @@ _MAX_SERVERS_LOST = 3
 
 
 @dataclass
-class _Active:
-    """A run that is being done."""
-
-    claimed: Claimed
-    begun: notes.Begun
-    wire: WireReader
-    pid: int
-    token: str
-    name: str
-    deadline: float
-    done: bool = False
-    raised: Mapping[str, Any] | None = None
-    ended: Ended | None = None
-    told: str = ""
-    kill_at: float = float("inf")
-    decide_at: float = 0.0
-
-
-@dataclass
 class _Slot:
-    """One place in which runs are done one after the other."""
+    """One place in which runs are done one after the other; `left` is how many it may still take."""
 
     environment: Mapping[str, str]
     left: float
-    active: _Active | None = None
+    active: Active | None = None
 
 
 @dataclass
@@ -73,13 +54,14 @@ class Worker:
     leases: Leases
     display: Display
     tally: Tally
-    say: Callable[[Path | None, str], None]
+    say: Say
     hooks: Hooks
     report: LaunchReport = field(default_factory=LaunchReport)
 
     def __post_init__(self) -> None:
-        self._queue = Queue(self.plan, self.leases, self._pass_over)
-        self._slots = [_Slot(env, self.plan.max_runs or float("inf")) for env in self.plan.environments]
+        self._endings = Endings(self.leases.owner, self.report, self.say)
+        self._queue = Queue(self.plan, self.leases, self._endings.pass_over)
+        self._slots = [_Slot(env, self.plan.max_runs or NEVER) for env in self.plan.environments]
         self._hook_caller = HookCaller(self.hooks, self.leases, self.say)
         self._signals: list[int] = []
         self._servers_lost = 0
@@ -88,15 +70,15 @@ class Worker:
     def work(self) -> LaunchReport:
         """Do runs until none waits any more or a signal ends it; how it went."""
         with self._listening() as selector:
-            while True:
-                self._fill()
-                if not any(slot.active for slot in self._slots):
-                    break
+            self._fill()
+            while any(slot.active for slot in self._slots):
                 self._wait(selector)
                 self._take_in()
                 self._enforce()
+                self._fill()
                 self.tally.look_on()
                 self.display.tick()
+            self._heed_signals()
         self.report.failed_hooks = self._hook_caller.finish(self.plan.storage_dirs, self._stopping)
         return self.report
 
@@ -107,33 +89,31 @@ class Worker:
     # --- taking up runs
 
     def _fill(self) -> None:
+        """Give every free slot a run, as long as there is one."""
         for slot in self._slots:
-            if slot.active or slot.left < 1 or self._stopping or self._signals:
-                continue
-            claimed = self._queue.claim()
-            if claimed is None:
-                return
-            slot.left -= 1
-            slot.active = self._begin(slot, claimed)
+            while slot.active is None and slot.left >= 1 and not self._stopping and not self._signals:
+                claimed = self._queue.claim()
+                if claimed is None:
+                    return
+                slot.active = self._begin(slot, claimed)
+                slot.left -= slot.active is not None
 
-    def _begin(self, slot: _Slot, claimed: Claimed) -> _Active | None:
-        seed_dir = Path(claimed.seed_dir)
-        name = f"{claimed.storage_dir.name}/{seed_dir.parent.name}/{seed_dir.name}"
+    def _begin(self, slot: _Slot, claimed: Claimed) -> Active | None:
         readable, writable = os.pipe()
         try:
-            begun = notes.begin(seed_dir, self.leases.owner, self.starter.versions())
+            begun = notes.begin(Path(claimed.seed_dir), self.leases.owner, self.starter.versions())
             pid = self.starter.start(self._task(slot, claimed, begun), writable)
         except (OSError, ForkServerGoneError) as error:
             os.close(readable)
-            self._give_up(claimed, name, error)
+            self._give_up(claimed, error)
             return None
         finally:
             os.close(writable)
         self.tally.moved(State.WAITING, State.RUNNING)
-        self.display.started(name)
-        deadline = begun.since + (self.plan.timeout or float("inf"))
-        token = processes.start_token(pid) or ""
-        return _Active(claimed, begun, WireReader(readable), pid, token, name, deadline)
+        self.display.started(name_of(claimed))
+        active = Active(claimed, begun, WireReader(readable), pid, processes.start_token(pid) or "")
+        active.deadline = begun.since + (self.plan.timeout or NEVER)
+        return active
 
     def _task(self, slot: _Slot, claimed: Claimed, begun: notes.Begun) -> RunTask:
         return RunTask(
@@ -147,12 +127,10 @@ class Worker:
             environment=slot.environment,
         )
 
-    def _give_up(self, claimed: Claimed, name: str, error: Exception) -> None:
-        """A run that could not even be started waits again."""
+    def _give_up(self, claimed: Claimed, error: Exception) -> None:
+        self._queue.skip(claimed.seed_dir)
+        self._endings.give_up(Path(claimed.seed_dir), name_of(claimed), error)
         self.leases.drop(claimed.storage_dir)
-        self._pass_over(f"{name} could not be started: {error}")
-        with contextlib.suppress(OSError, OvertakenError):
-            batons.release(Path(claimed.seed_dir), self.leases.owner.name, f"could not be started: {error}")
         if isinstance(error, ForkServerGoneError):
             self._lost_a_server()
 
@@ -167,24 +145,26 @@ class Worker:
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[selectors.BaseSelector]:
-        """Signals wake the loop up instead of interrupting it."""
+        """Signals wake the loop up instead of interrupting it; whatever ends the loop, no run is left."""
         woken, wakes = os.pipe()
         os.set_blocking(woken, False)
         os.set_blocking(wakes, False)
         before = {number: signal.signal(number, self._came) for number in (*STOP_SIGNALS, signal.SIGCHLD)}
         wakeup = signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
-        selector = selectors.DefaultSelector()
-        selector.register(woken, selectors.EVENT_READ)
         try:
-            yield selector
+            with selectors.DefaultSelector() as selector:
+                selector.register(woken, selectors.EVENT_READ)
+                yield selector
         finally:
+            for slot in self._slots:
+                if slot.active:
+                    slot.active.kill()
+                    self._conclude(slot, stopping=True)
             signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
                 signal.signal(number, handler)
-            selector.close()
             os.close(woken)
             os.close(wakes)
-            self._end_all()
 
     def _came(self, number: int, frame: object) -> None:
         if number != signal.SIGCHLD:
@@ -194,14 +174,13 @@ class Worker:
         """Until something happens, a deadline is near or the display wants to be drawn."""
         active = [slot.active for slot in self._slots if slot.active]
         now = time.monotonic()
-        deadlines = [now + 0.25, *(min(a.kill_at, a.deadline) for a in active)]
-        watched = {handle: True for handle in self.starter.handles()}
-        watched |= {a.wire.handle: True for a in active}
+        soonest = min([now + 0.25, *(min(run.kill_at, run.deadline, run.decide_at) for run in active)])
+        watched = {*self.starter.handles(), *(run.wire.handle for run in active if run.wire.open)}
         for handle in watched:
             selector.register(handle, selectors.EVENT_READ)
         try:
-            for key, _ in selector.select(max(0.0, min(deadlines) - now)):
-                if key.fd not in watched:
+            for key, _ in selector.select(max(0.0, soonest - now)):
+                if key.fd not in watched:  # the pipe that signals write to
                     with contextlib.suppress(BlockingIOError):
                         os.read(key.fd, 4096)
         finally:
@@ -209,25 +188,19 @@ class Worker:
                 selector.unregister(handle)
 
     def _take_in(self) -> None:
+        """Hear what the runs say, which have ended, and which signals came."""
+        runs = [slot.active for slot in self._slots if slot.active]
+        ended = {end.pid: end for end in self.starter.ended()}
+        for active in runs:
+            self._read(active)
+            if active.ended is None and active.pid in ended:
+                active.has_ended(ended[active.pid], self._patience(active))
+        self._heed_signals()
         for slot in self._slots:
-            if slot.active:
-                self._read(slot.active)
-        by_pid = {slot.active.pid: slot for slot in self._slots if slot.active}
-        for ended in self.starter.ended():
-            slot = by_pid.get(ended.pid)
-            if slot and slot.active:
-                slot.active.ended = ended
-                self._read(slot.active)
-                slot.active.decide_at = time.monotonic() + self._patience(slot.active)
-        if self._signals:
-            self._stop()
-        for slot in self._slots:
-            active = slot.active
-            if active and active.ended and (self._stopping or time.monotonic() >= active.decide_at):
-                slot.active = None
-                self._conclude(active)
+            if slot.active and slot.active.ended and (self._stopping or slot.active.is_due()):
+                self._conclude(slot, self._stopping)
 
-    def _read(self, active: _Active) -> None:
+    def _read(self, active: Active) -> None:
         for message in active.wire.read():
             if "log" in message:
                 self.display.line(str(message["log"]))
@@ -236,154 +209,61 @@ class Worker:
             elif "raised" in message:
                 active.raised = message["raised"]
             elif "done" in message:
-                active.done = True
-                active.kill_at = min(active.kill_at, time.monotonic() + _LEAVING)
+                active.is_done(_LEAVING)
 
-    def _patience(self, active: _Active) -> float:
+    def _patience(self, active: Active) -> float:
         """A batch system tells all processes at once: a run that was hit may be heard of first."""
         hit = active.raised is not None and active.raised.get("signal") and not active.told
         return _PATIENCE if hit else 0.0
 
     # --- ending runs
 
-    def _stop(self) -> None:
+    def _heed_signals(self) -> None:
         """The first signal tells the runs and gives them `grace` seconds, the second ends them."""
-        first = not self._stopping
-        number = self._signals[0]
-        self.report.stopped_by = self.report.stopped_by or signal.Signals(number)
-        hard = not first or len(self._signals) > 1
-        self._signals.clear()
-        self.say(None, f"{signal.Signals(number).name}: {'ending' if hard else 'stopping'} the runs")
+        if not self._signals:
+            return
+        name = signal.Signals(self._signals[0]).name
+        hard = self._stopping or len(self._signals) > 1
+        self.report.stopped_by = self.report.stopped_by or signal.Signals(self._signals[0])
+        self.say(None, f"{name}: {'ending' if hard else 'stopping'} the runs")
         for slot in self._slots:
             if slot.active and not slot.active.done:
-                self._tell(slot.active, number, f"stopped by {signal.Signals(number).name}")
-                if hard:
-                    slot.active.kill_at = 0.0
-
-    def _tell(self, active: _Active, number: int, why: str) -> None:
-        active.told = active.told or why
-        active.kill_at = min(active.kill_at, time.monotonic() + self.plan.grace)
-        if processes.start_token(active.pid) == active.token:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(active.pid, number)
+                slot.active.tell(self._signals[0], f"stopped by {name}", 0.0 if hard else self.plan.grace)
+        self._signals.clear()
 
     def _enforce(self) -> None:
-        """Deadlines, and the look whether each run is still ours."""
+        """Deadlines, and once a beat the look whether each run is still ours."""
         now = time.monotonic()
         fence = now >= self._next_fence
         if fence:
             self._next_fence = now + self.leases.owner.beat
-        for slot in self._slots:
-            active = slot.active
-            if active is None or active.ended:
-                continue
+        for active in [slot.active for slot in self._slots if slot.active and not slot.active.ended]:
             if now >= active.kill_at or (fence and not self._is_mine(active)):
-                processes.kill_session(active.pid, active.token)
-                active.kill_at = float("inf")
+                active.kill()
             elif now >= active.deadline and not active.told and not active.done:
+                active.timed_out = True
                 limit = f"ran out of its time: --timeout {self.plan.timeout:g} seconds"
-                self._tell(active, signal.SIGTERM, limit)
+                active.tell(signal.SIGTERM, limit, self.plan.grace)
 
-    def _is_mine(self, active: _Active) -> bool:
+    def _is_mine(self, active: Active) -> bool:
         try:
             return batons.is_mine(active.claimed.seed_dir, self.leases.owner.name)
         except OSError:
             return True  # no answer is no proof
 
-    def _end_all(self) -> None:
-        """Whatever ends the loop, no run is left behind."""
-        for slot in self._slots:
-            if slot.active:
-                processes.kill_session(slot.active.pid, slot.active.token)
-
-    # --- noting how they ended
-
-    def _conclude(self, active: _Active) -> None:
+    def _conclude(self, slot: _Slot, stopping: bool) -> None:
+        active, slot.active = slot.active, None
+        if active is None:
+            return
         active.wire.close()
-        self._end_leftovers(active)
+        active.end_leftovers()
         self.display.ended(active.name)
-        ended = active.ended
-        server_lost = ended is not None and ended.status is None
-        if server_lost:
-            self._lost_a_server()
-        try:
-            if active.done and not active.told:
-                target = self._complete(active)
-            elif self._stopping or server_lost:
-                target = self._put_back(active)
-            else:
-                target = self._crash(active)
-            self.tally.moved(State.RUNNING, target)
-        except OvertakenError as error:
-            self.report.overtaken += 1
-            self.say(active.claimed.storage_dir, str(error))
-        except OSError as error:
-            self._pass_over(f"{active.name}: its end could not be noted: {error}")
-        self.leases.drop(active.claimed.storage_dir)
-        self._hook_caller.run_ended(active.claimed.storage_dir, self._storage_is_idle(active.claimed))
-
-    def _end_leftovers(self, active: _Active) -> None:
-        """Data loaders and the like end with the run; after a clean end a look at its group is enough."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(active.pid, signal.SIGKILL)
-        if not active.done:
-            processes.kill_session(active.pid, active.token)
-
-    def _complete(self, active: _Active) -> State:
-        seed_dir = Path(active.claimed.seed_dir)
-        self._note_end(active, "completed")
-        with contextlib.suppress(OSError):
-            (seed_dir / ".alfred" / "faults.out").unlink()
-        batons.finish(seed_dir, self.leases.owner.name)
-        self.report.completed += 1
-        self.say(active.claimed.storage_dir, f"{active.name} completed")
-        return State.COMPLETED
-
-    def _put_back(self, active: _Active) -> State:
-        why = active.told or "the process that starts the runs died"
-        keep_files = alfred.defaults.DEFAULT_RESUME_FROM_CHECKPOINTS
-        self._note_end(active, f"put back: {why}")
-        batons.release(Path(active.claimed.seed_dir), self.leases.owner.name, why, keep_files=keep_files)
-        self.report.put_back += 1
-        self.say(active.claimed.storage_dir, f"{active.name} waits again: {why}")
-        return State.WAITING
-
-    def _crash(self, active: _Active) -> State:
-        headline = crash_report.what_happened(active.ended, active.raised, active.told)
-        self._note_end(active, f"crashed: {headline}"[:1000])
-        facts = {
-            "Attempt": active.begun.attempt,
-            "Host": self.leases.owner.host,
-            "Process": active.pid,
-            "Cluster job": self.leases.owner.job,
-            "Seconds": round(time.monotonic() - active.begun.since, 1),
-            "Peak memory": f"{active.ended.peak_memory / 2**20:.0f} MiB" if active.ended else "",
-        }
-        text = crash_report.compose(active.claimed.seed_dir, headline, facts, active.raised)
-        batons.crash(Path(active.claimed.seed_dir), self.leases.owner.name, text)
-        self.report.crashed += 1
-        self.say(active.claimed.storage_dir, f"{active.name} crashed: {headline}")
-        return State.CRASHED
-
-    def _note_end(self, active: _Active, how: str) -> None:
-        ended = active.ended
-        usage = (
-            {"peak_memory": ended.peak_memory, "cpu_seconds": round(ended.cpu_seconds, 3)} if ended else {}
+        self.tally.moved(State.RUNNING, self._endings.conclude(active, stopping))
+        storage_dir = active.claimed.storage_dir
+        self.leases.drop(storage_dir)
+        busy = any(other.active.claimed.storage_dir == storage_dir for other in self._slots if other.active)
+        self._hook_caller.run_ended(
+            storage_dir, idle=not (busy or stopping or self._queue.is_open(storage_dir))
         )
-        status = {} if ended is None else {"wait_status": ended.status}
-        if not batons.is_mine(active.claimed.seed_dir, self.leases.owner.name):
-            raise OvertakenError(f"{active.name} was taken over by another process: nothing is published")
-        with contextlib.suppress(OSError):
-            notes.end(
-                Path(active.claimed.seed_dir),
-                active.begun,
-                {"process": active.pid, "how": how, **usage, **status},
-            )
-
-    def _storage_is_idle(self, claimed: Claimed) -> bool:
-        others = (slot.active.claimed.storage_dir for slot in self._slots if slot.active)
-        return claimed.storage_dir not in others and not self._queue.is_open(claimed.storage_dir)
-
-    def _pass_over(self, text: str) -> None:
-        self.report.passed_over.append(text)
-        self.say(None, text)
+        if active.ended and active.ended.status is None:
+            self._lost_a_server()

@@ -1,0 +1,105 @@
+"""How a run ended, from what its supervisor saw to the baton that says so."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import alfred.defaults
+from alfred.errors import OvertakenError
+from alfred.launchers import crash_report, notes
+from alfred.launchers.active import Active
+from alfred.launchers.base import LaunchReport
+from alfred.storage import batons
+from alfred.storage.flags import State
+from alfred.storage.owners import Owner
+
+Say = Callable[[Path | None, str], None]
+
+
+class Endings:
+    """Notes the ends of one owner's runs and counts them in `report`."""
+
+    def __init__(self, owner: Owner, report: LaunchReport, say: Say) -> None:
+        self._owner = owner
+        self._report = report
+        self._say = say
+
+    def conclude(self, active: Active, stopping: bool) -> State:
+        """Give the baton the name that tells how the run ended; the state that it is in now.
+
+        `stopping`: the launcher was told to end, so that a run that was cut off waits again.
+        """
+        server_lost = active.ended is not None and active.ended.status is None
+        try:
+            if active.done and not active.told:
+                return self._complete(active)
+            if server_lost or (stopping and not active.timed_out):
+                return self._put_back(active)
+            return self._crash(active)
+        except OvertakenError as error:
+            self._report.overtaken += 1
+            self._say(active.claimed.storage_dir, str(error))
+        except OSError as error:
+            self.pass_over(f"{active.name}: its end could not be noted: {error}")
+        return State.RUNNING
+
+    def give_up(self, seed_dir: Path, name: str, error: Exception) -> None:
+        """A run that could not even be started waits again."""
+        self.pass_over(f"{name} could not be started: {error}")
+        with contextlib.suppress(OSError, OvertakenError):
+            batons.release(seed_dir, self._owner.name, f"could not be started: {error}")
+
+    def pass_over(self, text: str) -> None:
+        """Something could not be worked on."""
+        self._report.passed_over.append(text)
+        self._say(None, text)
+
+    def _complete(self, active: Active) -> State:
+        self._note(active, "completed")
+        with contextlib.suppress(OSError):
+            (active.seed_dir / ".alfred" / "faults.out").unlink()
+        batons.finish(active.seed_dir, self._owner.name)
+        self._report.completed += 1
+        self._say(active.claimed.storage_dir, f"{active.name} completed")
+        return State.COMPLETED
+
+    def _put_back(self, active: Active) -> State:
+        why = active.told or "the process that starts the runs died"
+        self._note(active, f"put back: {why}")
+        keep_files = alfred.defaults.DEFAULT_RESUME_FROM_CHECKPOINTS
+        batons.release(active.seed_dir, self._owner.name, why, keep_files=keep_files)
+        self._report.put_back += 1
+        self._say(active.claimed.storage_dir, f"{active.name} waits again: {why}")
+        return State.WAITING
+
+    def _crash(self, active: Active) -> State:
+        headline = crash_report.what_happened(active.ended, active.raised, active.told)
+        self._note(active, f"crashed: {headline}"[:1000])
+        facts = {
+            "Attempt": active.begun.attempt,
+            "Host": self._owner.host,
+            "Process": active.pid,
+            "Cluster job": self._owner.job,
+            "Seconds": round(time.monotonic() - active.begun.since, 1),
+            "Peak memory": f"{active.ended.peak_memory / 2**20:.0f} MiB" if active.ended else "",
+        }
+        text = crash_report.compose(active.claimed.seed_dir, headline, facts, active.raised)
+        batons.crash(active.seed_dir, self._owner.name, text)
+        self._report.crashed += 1
+        self._say(active.claimed.storage_dir, f"{active.name} crashed: {headline}")
+        return State.CRASHED
+
+    def _note(self, active: Active, how: str) -> None:
+        if not batons.is_mine(active.claimed.seed_dir, self._owner.name):
+            raise OvertakenError(f"{active.name} was taken over by another process: nothing is published")
+        record: dict[str, Any] = {"process": active.pid, "how": how}
+        if active.ended:
+            record["wait_status"] = active.ended.status
+            record["peak_memory"] = active.ended.peak_memory
+            record["cpu_seconds"] = round(active.ended.cpu_seconds, 3)
+        with contextlib.suppress(OSError):
+            notes.end(active.seed_dir, active.begun, record)

@@ -1,0 +1,147 @@
+"""Runs one after the other in this very process: for a debugger, and to look closely at one run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import alfred.defaults
+from alfred.errors import OvertakenError
+from alfred.files import sync_tree
+from alfred.launchers import crash_report, notes
+from alfred.launchers.active import name_of
+from alfred.launchers.base import STOP_SIGNALS, Hooks, LaunchPlan, LaunchReport
+from alfred.launchers.child import one_line
+from alfred.launchers.fork_server import package_versions
+from alfred.launchers.hooks import HookCaller
+from alfred.launchers.launch_log import LaunchLog
+from alfred.launchers.progress import PlainDisplay, Tally
+from alfred.launchers.queue import Claimed, Queue
+from alfred.project import Project, call_main
+from alfred.storage import batons
+from alfred.storage.leases import Leases
+from alfred.storage.owners import Owner
+from alfred.utils import misc, recorder
+from alfred.utils.config import load_config_from_json
+from alfred.utils.directory_tree import DirectoryTree
+
+
+class InProcessLauncher:
+    """Calls the project's main() here. A run that takes this process down takes the launch along."""
+
+    def __init__(self, owner: Owner, project: Project) -> None:
+        self._owner = owner
+        self._project = project
+        self._report = LaunchReport()
+        self._log = LaunchLog(owner.name)
+
+    def launch(self, plan: LaunchPlan, hooks: Hooks) -> LaunchReport:
+        """Work until nothing waits or a signal ends it."""
+        leases = Leases(self._owner, helper=True)
+        tally = Tally(plan.storage_dirs)
+        self._log.display = PlainDisplay(tally, lambda text: print(text, flush=True))
+        queue = Queue(plan, leases, self._pass_over)
+        hook_caller = HookCaller(hooks, leases, self._log)
+        os.environ.update(plan.environments[0])
+        left = plan.max_runs or float("inf")
+        try:
+            with self._listening():
+                while left >= 1 and (claimed := queue.claim()):
+                    left -= 1
+                    self._do(claimed, plan)
+                    leases.drop(claimed.storage_dir)
+                    hook_caller.run_ended(claimed.storage_dir, idle=not queue.is_open(claimed.storage_dir))
+        except KeyboardInterrupt:
+            pass  # noted in the report
+        try:
+            stopping = self._report.stopped_by is not None
+            self._report.failed_hooks = hook_caller.finish(plan.storage_dirs, stopping)
+        finally:
+            tally.look_now()
+            self._log.display.close()
+            leases.close()
+        return self._report
+
+    def _do(self, claimed: Claimed, plan: LaunchPlan) -> None:
+        seed_dir = Path(claimed.seed_dir)
+        name = name_of(claimed)
+        begun = notes.begin(seed_dir, self._owner, package_versions())
+        try:
+            try:
+                self._call_main(seed_dir, begun.attempt, plan)
+                sync_tree(seed_dir)
+            except BaseException as error:
+                if self._report.stopped_by is not None:
+                    self._put_back(claimed, begun)
+                    raise KeyboardInterrupt from error
+                self._crash(claimed, begun, error)
+                return
+            notes.end(seed_dir, begun, {"process": os.getpid(), "how": "completed"})
+            batons.finish(seed_dir, self._owner.name)
+            self._report.completed += 1
+            self._log(claimed.storage_dir, f"{name} completed")
+        except OvertakenError as error:
+            self._report.overtaken += 1
+            self._log(claimed.storage_dir, str(error))
+
+    def _call_main(self, seed_dir: Path, attempt: int, plan: LaunchPlan) -> None:
+        dir_tree = DirectoryTree.init_from_seed_path(seed_dir, plan.root)
+        dir_tree.attempt = attempt
+        dir_tree.recorders_dir.mkdir(exist_ok=True)
+        name = f"{dir_tree.current_experiment}/{seed_dir.name}"
+        logger = misc.create_logger(name, plan.log_level, seed_dir / "logger.out")
+        config = load_config_from_json(seed_dir / "config.json")
+        pbar = misc.default_pbar(config) if plan.use_pbar else None
+        recorder.may_publish = lambda: batons.is_mine(str(seed_dir), self._owner.name)
+        try:
+            call_main(self._project.main, config=config, dir_tree=dir_tree, logger=logger, pbar=pbar)
+        finally:
+            recorder.may_publish = None
+            misc.close_logger(logger)
+            if pbar is not None:
+                pbar.close()
+
+    def _put_back(self, claimed: Claimed, begun: notes.Begun) -> None:
+        seed_dir = Path(claimed.seed_dir)
+        stopped_by = self._report.stopped_by
+        why = f"stopped by {stopped_by.name}" if stopped_by else "stopped"
+        notes.end(seed_dir, begun, {"process": os.getpid(), "how": f"put back: {why}"})
+        keep_files = alfred.defaults.DEFAULT_RESUME_FROM_CHECKPOINTS
+        batons.release(seed_dir, self._owner.name, why, keep_files=keep_files)
+        self._report.put_back += 1
+        self._log(claimed.storage_dir, f"{name_of(claimed)} waits again: {why}")
+
+    def _crash(self, claimed: Claimed, begun: notes.Begun, error: BaseException) -> None:
+        raised = {"error": one_line(error), "traceback": "".join(traceback.format_exception(error))}
+        headline = crash_report.what_happened(None, raised, "")
+        notes.end(
+            Path(claimed.seed_dir), begun, {"process": os.getpid(), "how": f"crashed: {headline}"[:1000]}
+        )
+        facts = {"Attempt": begun.attempt, "Host": self._owner.host, "Process": os.getpid()}
+        text = crash_report.compose(claimed.seed_dir, headline, facts, raised)
+        batons.crash(Path(claimed.seed_dir), self._owner.name, text)
+        self._report.crashed += 1
+        self._log(claimed.storage_dir, f"{name_of(claimed)} crashed: {headline}")
+
+    @contextlib.contextmanager
+    def _listening(self) -> Iterator[None]:
+        """The signals that end a launch raise KeyboardInterrupt in main()."""
+
+        def stop(number: int, frame: object) -> None:
+            self._report.stopped_by = signal.Signals(number)
+            raise KeyboardInterrupt(f"stopped by {signal.Signals(number).name}")
+
+        before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _pass_over(self, text: str) -> None:
+        self._report.passed_over.append(text)
+        self._log(None, text)
