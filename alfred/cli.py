@@ -112,7 +112,7 @@ def add_boolean(
 
 def add_root_dir(parser: argparse.ArgumentParser) -> None:
     """`--root_dir`; None when it is not given: the default is only known once main.py was loaded."""
-    root = alfred.defaults.DEFAULT_DIRECTORY_TREE_ROOT.replace("%", "%%")
+    root = str(alfred.defaults.DEFAULT_DIRECTORY_TREE_ROOT).replace("%", "%%")
     parser.add_argument(
         "--root_dir",
         metavar="DIR",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from alfred.search.schedule import Schedule
     from alfred.storage.creation import Preparation
 
+_READABLE = 12  # values of one parameter
+
 
 @dataclass(frozen=True)
 class Target:
@@ -219,15 +221,23 @@ def _summary(schedule: Schedule, target: Target, plans: Sequence[Preparation]) -
         lines["added to"] = target.storage_name
     if plans[0].sampling_seed is not None:
         lines["sampling seed"] = str(plans[0].sampling_seed)
-    lines |= {f"  {name}": _joined(values) for name, values in varied_values(plans).items()}
+    lines |= {f"  {name}": _told(values) for name, values in varied_values(plans).items()}
     width = max(map(len, lines))
     return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
 
 
-def _joined(values: Iterable[Any], most: int = 12) -> str:
-    texts = [str(value) for value in values]
-    more = f", ... ({len(texts)} in all)" if len(texts) > most else ""
-    return ", ".join(texts[:most]) + more
+def _joined(values: Iterable[Any]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _told(values: Sequence[Any]) -> str:
+    """A searched parameter's values, each once; from where to where if that is more than anybody reads."""
+    texts = list(dict.fromkeys(map(str, values)))
+    if len(texts) <= _READABLE:
+        return ", ".join(texts)
+    if all(isinstance(value, int | float) for value in values):
+        return f"{len(texts)} values from {min(values):.4g} to {max(values):.4g}"
+    return f"{', '.join(texts[:_READABLE])}, ... ({len(texts)} values)"
 
 
 def _lay(schedule: Schedule, target: Target, plans: Sequence[Preparation]) -> list[str]:

@@ -197,6 +197,16 @@ def test_a_dry_run_shows_the_summary_and_makes_nothing(project, capsys):
     assert tree(project) == before
 
 
+def test_many_draws_are_told_by_their_range(project, capsys):
+    (project / RANDOM_FILE).write_text(RANDOM.replace("N_EXPERIMENTS = 3", "N_EXPERIMENTS = 20"))
+    main(["--schedule_file", RANDOM_FILE, "--desc", "try", "--dry_run"])
+    lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines()}
+    n_values, _, _, low, _, high = lines["lr"].split()
+    assert int(n_values) == 40  # of both algorithms
+    assert 1e-4 <= float(low) < float(high) <= 1e-1
+    assert set(lines["width"].split(", ")) == {"None", "4", "wide"}
+
+
 @pytest.mark.parametrize("name", ["with space", "quo'te\"s", "ünïcödé", "new\nline", "per%cent"])
 def test_project_and_root_may_be_called_anything(tmp_path, name):
     folder = write_project(tmp_path / name / "project")
