@@ -22,11 +22,12 @@ _NAMES = {
     "config": """config_to_str convert_to_type_from_str load_config_from_json load_dict_from_json parse_bool
         parse_log_level save_config_to_json save_dict_to_json validate_config_unique""",
     "directory_tree": """DirectoryTree Path SeedDirectoryExistsError full_git_state get_all_seeds get_git_hash
-        get_git_name get_root get_some_seeds os sanity_check_exists sanity_check_hash storage_fields""",
+        get_git_name get_root get_some_seeds os sanity_check_exists sanity_check_hash""",
     "misc": """check_params_defined_twice close_logger create_logger create_management_objects
         create_new_filehandler formatted_time_diff is_commented keep_two_signif_digits select_storage_dirs
         sorted_nicely uniquify""",
-    "plots": """bar_chart create_fig plot_curves plot_sampled_hyperparams plot_vertical_densities smooth_out""",
+    "plots": """bar_chart create_fig plot_curves plot_sampled_hyperparams plot_vertical_densities
+        smooth_out""",
     "recorder": """Recorder TrainingIterator remove_nones""",
     "stats": """get_95_confidence_interval get_95_confidence_interval_of_sequence""",
 }

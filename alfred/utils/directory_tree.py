@@ -36,7 +36,6 @@ __all__ = [
     "os",
     "sanity_check_exists",
     "sanity_check_hash",
-    "storage_fields",
 ]
 
 Number = int | str  # 3 or "3": of an experiment or a seed

@@ -309,7 +309,8 @@ def _draw_hlines(ax: Axes, hlines: Sequence[Mapping[str, Any]] | None) -> None:
     """Lines from side to side that leave the limits of x as they are."""
     left, right = ax.get_xlim()
     for hline in hlines or ():
-        ax.hlines(**{"xmin": left, "xmax": right, **hline})
+        plain = {} if "color" in hline else {"colors": "#555555"}
+        ax.hlines(**{"xmin": left, "xmax": right, **plain, **hline})
     ax.set_xlim(left, right)
 
 

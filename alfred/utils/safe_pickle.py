@@ -55,7 +55,7 @@ class _PlainUnpickler(pickle.Unpickler):
             return _PLAIN[asked]
         if asked in _NUMPY:
             return _from_numpy(*_NUMPY[asked])
-        raise _RefusedError(f"{module_name}.{global_name}")
+        raise _RefusedError(ascii(f"{module_name}.{global_name}")[1:-1])  # it may hold anything
 
 
 class _RefusedError(Exception):
@@ -80,7 +80,8 @@ def load(path: Path, *, trusted: bool = False) -> Any:
             "yourself: Recorder.init_from_pickle_file(path, trusted=True)"
         ) from None
     except Exception as error:  # a damaged pickle can fail in any way
-        raise RecorderError(f"{path} is damaged or no pickle: {type(error).__name__}: {error}") from error
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RecorderError(f"{path} is damaged or no pickle: {what}") from error
 
 
 def _from_numpy(module: str, name: str) -> Any:
