@@ -64,7 +64,7 @@ def create_new_filehandler(logger_name: str, logfile: str | Path) -> logging.Fil
     path = Path(logfile)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path, mode="a", encoding="utf-8", errors="backslashreplace")
+        handler = logging.FileHandler(path, mode="a", encoding="utf-8")
     except OSError as error:
         raise StorageError(f"log file {path} can't be written: {error.strerror}") from error
     handler.setFormatter(_formatter(logger_name))
@@ -221,9 +221,15 @@ def _check_name(name: str, where: str) -> None:
         )
 
 
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """Half characters, as odd file names hold, are escaped: no stream could write them."""
+        return super().format(record).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _formatter(name: str) -> logging.Formatter:
     fixed_name = name.replace("%", "%%")
-    return logging.Formatter(f"%(asctime)s - %(levelname)s - {fixed_name} - %(message)s", "%d/%m/%Y %H:%M:%S")
+    return _Formatter(f"%(asctime)s - %(levelname)s - {fixed_name} - %(message)s", "%d/%m/%Y %H:%M:%S")
 
 
 def _remove_handlers(logger: logging.Logger) -> None:

@@ -230,10 +230,12 @@ def _points(x: Any, y: Any, columns: list[Any]) -> tuple[Any, ...]:
     """x, y and the distances that belong to them as arrays, without the points whose x or y is None."""
     y = _values(y)
     x = range(len(y)) if x is None else _values(x)
-    if len(x) != len(y):
-        raise ValueError(f"a curve has {len(x)} values on x and {len(y)} on y")
+    given = [None if column is None else _distances(column, len(y)) for column in columns]
+    for what, values in [("x", x), *(("an error", values) for values in given if values is not None)]:
+        if len(values) != len(y):
+            raise ValueError(f"a curve has {len(values)} values of {what} and {len(y)} of y")
     kept = np.array([a is not None and b is not None for a, b in zip(x, y, strict=True)], dtype=bool)
-    distances = (None if column is None else _distances(column, len(y))[kept] for column in columns)
+    distances = (None if values is None else values[kept] for values in given)
     return _floats(x)[kept], _floats(y)[kept], *distances
 
 

@@ -115,14 +115,8 @@ def test_what_has_no_two_digits_stays_as_it_is():
 
 
 def test_numbers_in_texts_sort_as_numbers():
-    assert sorted_nicely(["seed10", "seed9", "a", "seed1b", "10", "9"]) == [
-        "9",
-        "10",
-        "a",
-        "seed1b",
-        "seed9",
-        "seed10",
-    ]
+    names = ["seed10", "seed9", "a", "seed1b", "10", "9"]
+    assert sorted_nicely(names) == ["9", "10", "a", "seed1b", "seed9", "seed10"]
     assert sorted_nicely([Path("x10"), Path("x2")]) == [Path("x2"), Path("x10")]
 
 
@@ -237,8 +231,9 @@ def test_the_star_brings_every_name_and_nothing_heavy():
         "    assert module.__name__.startswith('alfred.utils.')\n"
         "    for name in module.__all__:\n"
         "        assert globals()[name] is getattr(module, name), name\n"
-        "names = {name for m in (config, directory_tree, misc, plots, recorder, stats) for name in m.__all__}\n"
-        "assert names | set(u._NAMES) == set(u.__all__), names ^ set(u.__all__)\n"
+        "modules = (config, directory_tree, misc, plots, recorder, stats)\n"
+        "names = {name for module in modules for name in module.__all__}\n"
+        "assert names | set(u._NAMES) == set(u.__all__)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(alfred.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
