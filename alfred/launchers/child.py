@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import alfred
 from alfred.errors import OvertakenError
 from alfred.files import sync_tree
 from alfred.launchers.base import STOP_SIGNALS
@@ -28,6 +29,7 @@ from alfred.utils.directory_tree import DirectoryTree
 from alfred.utils.progress_bar import PlainProgressBar
 
 Handlers = Mapping[int, Any]
+_ALFRED = str(Path(alfred.__file__).parent)
 _LONGEST = 60_000  # characters of an error's text or traceback that are kept from its start and from its end
 
 
@@ -63,7 +65,7 @@ def _told(task: RunTask, main: Callable[..., Any], wire: WireEnd, stops: list[in
         sync_tree(task.seed_dir)
     except BaseException as error:  # SystemExit too: only a main() that returns has done its work
         flush()
-        text = "".join(traceback.format_exception(error))
+        text = users_traceback(error)
         wire.raised(_shortened(one_line(error)), _shortened(text), stops[-1] if stops else None)
         return 1
     wire.done()
@@ -131,6 +133,14 @@ def one_line(error: BaseException) -> str:
     """The type and the text of an error."""
     text = str(error).strip()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def users_traceback(error: BaseException) -> str:
+    """The traceback of what main() raised, from main() on."""
+    place = error.__traceback__
+    while place is not None and place.tb_frame.f_code.co_filename.startswith(_ALFRED):
+        place = place.tb_next
+    return "".join(traceback.format_exception(type(error), error, place or error.__traceback__))
 
 
 def flush() -> None:

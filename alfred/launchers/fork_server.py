@@ -105,7 +105,8 @@ def package_versions() -> dict[str, str]:
     """Versions of Python and of the packages loaded by now that tell theirs."""
     found = {"python": sys.version.split()[0]}
     for name, module in sorted(sys.modules.items()):
-        version = vars(module).get("__version__") if "." not in name and module is not None else None
+        is_package = "." not in name and name not in sys.stdlib_module_names and name != "__main__"
+        version = getattr(module, "__version__", None) if is_package else None
         if isinstance(version, str):
             found[name] = version
     return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from alfred.files import sync_tree
 from alfred.launchers import crash_report, notes
 from alfred.launchers.active import name_of
 from alfred.launchers.base import STOP_SIGNALS, Hooks, LaunchPlan, LaunchReport
-from alfred.launchers.child import one_line
+from alfred.launchers.child import one_line, users_traceback
 from alfred.launchers.fork_server import package_versions
 from alfred.launchers.hooks import HookCaller
 from alfred.launchers.launch_log import LaunchLog
@@ -28,6 +27,7 @@ from alfred.storage.owners import Owner
 from alfred.utils import misc, recorder
 from alfred.utils.config import load_config_from_json
 from alfred.utils.directory_tree import DirectoryTree
+from alfred.utils.progress_bar import LineReporter, PlainProgressBar
 
 
 class InProcessLauncher:
@@ -53,6 +53,7 @@ class InProcessLauncher:
                 while left >= 1 and (claimed := queue.claim()):
                     left -= 1
                     self._do(claimed, plan)
+                    queue.let_go(claimed.seed_dir)
                     leases.drop(claimed.storage_dir)
                     hook_caller.run_ended(claimed.storage_dir, idle=not queue.is_open(claimed.storage_dir))
         except KeyboardInterrupt:
@@ -95,7 +96,7 @@ class InProcessLauncher:
         name = f"{dir_tree.current_experiment}/{seed_dir.name}"
         logger = misc.create_logger(name, plan.log_level, seed_dir / "logger.out")
         config = load_config_from_json(seed_dir / "config.json")
-        pbar = misc.default_pbar(config) if plan.use_pbar else None
+        pbar = PlainProgressBar(desc=name, report=LineReporter()) if plan.use_pbar else None
         recorder.may_publish = lambda: batons.is_mine(str(seed_dir), self._owner.name)
         try:
             call_main(self._project.main, config=config, dir_tree=dir_tree, logger=logger, pbar=pbar)
@@ -116,7 +117,7 @@ class InProcessLauncher:
         self._log(claimed.storage_dir, f"{name_of(claimed)} waits again: {why}")
 
     def _crash(self, claimed: Claimed, begun: notes.Begun, error: BaseException) -> None:
-        raised = {"error": one_line(error), "traceback": "".join(traceback.format_exception(error))}
+        raised = {"error": one_line(error), "traceback": users_traceback(error)}
         headline = crash_report.what_happened(None, raised, "")
         notes.end(
             Path(claimed.seed_dir), begun, {"process": os.getpid(), "how": f"crashed: {headline}"[:1000]}

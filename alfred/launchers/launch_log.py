@@ -1,4 +1,4 @@
-"""What a launcher says of its work: to the terminal, and to alfred_launch_schedule_logger.out where it worked."""
+"""What a launcher says of its work: on the terminal, and in the log of the storage directory."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class Tally:
         finished = self.ended - self._ended_before
         if finished > 0 and seconds > 0:
             rate = finished / seconds
-            parts.append(f"{60 * rate:.3g} runs/min")
+            parts.append(f"{60 * rate:.0f} runs/min" if rate > 1 else f"{60 * rate:.2g} runs/min")
             left = self.counts[State.WAITING] + self.counts[State.RUNNING]
             if left > 0:
                 parts.append(f"{formatted_time_diff(left / rate)} to go")

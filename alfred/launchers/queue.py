@@ -31,7 +31,8 @@ class Queue:
 
     def __init__(self, plan: LaunchPlan, leases: Leases, pass_over: Callable[[str], None]) -> None:
         self._leases = leases
-        self._told: set[str] = set()
+        self._skipped: set[str] = set()
+        self._held: set[str] = set()
         self._pass_over = pass_over
         self._open = [_Scan(storage_dir, plan) for storage_dir in plan.storage_dirs]
 
@@ -45,27 +46,32 @@ class Queue:
             self._leases.hold(scan.storage_dir)
             for seed_dir in scan:
                 if self._claimed(seed_dir):
+                    self._held.add(seed_dir)
                     scan.hit()
                     return Claimed(scan.storage_dir, seed_dir)
             self._leases.drop(scan.storage_dir)
             self._open.pop(0)
         return None
 
+    def let_go(self, seed_dir: str) -> None:
+        """Say that a run claimed here has ended."""
+        self._held.discard(seed_dir)
+
     def skip(self, seed_dir: str) -> None:
         """Leave a run to others."""
-        self._told.add(seed_dir)
+        self._skipped.add(seed_dir)
 
     def is_open(self, storage_dir: Path) -> bool:
         """Whether runs of a storage directory may still be claimed."""
         return any(scan.storage_dir == storage_dir for scan in self._open)
 
     def _claimed(self, seed_dir: str) -> bool:
-        if seed_dir in self._told:
+        if seed_dir in self._skipped or seed_dir in self._held:
             return False
         try:
             return batons.claim(seed_dir, self._leases.owner.name)
         except (ConflictError, OSError) as error:
-            self._told.add(seed_dir)
+            self._skipped.add(seed_dir)
             self._pass_over(f"{seed_dir} is passed over: {error}")
             return False
 

@@ -129,6 +129,7 @@ class Worker:
 
     def _give_up(self, claimed: Claimed, error: Exception) -> None:
         self._queue.skip(claimed.seed_dir)
+        self._queue.let_go(claimed.seed_dir)
         self._endings.give_up(Path(claimed.seed_dir), name_of(claimed), error)
         self.leases.drop(claimed.storage_dir)
         if isinstance(error, ForkServerGoneError):
@@ -259,6 +260,7 @@ class Worker:
         active.end_leftovers()
         self.display.ended(active.name)
         self.tally.moved(State.RUNNING, self._endings.conclude(active, stopping))
+        self._queue.let_go(active.claimed.seed_dir)
         storage_dir = active.claimed.storage_dir
         self.leases.drop(storage_dir)
         busy = any(other.active.claimed.storage_dir == storage_dir for other in self._slots if other.active)
