@@ -128,7 +128,6 @@ def main(handle: int, folder: str) -> None:
     """Load the project and serve."""
     connection = socket.socket(fileno=handle)
     connection.set_inheritable(False)
-    processes.die_with_parent(os.getppid())
     try:
         project = load_project(Path(folder))
         hello = {"settings": settings(), "versions": package_versions()}
