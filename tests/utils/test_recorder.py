@@ -113,6 +113,37 @@ def test_reading_runs_nothing_that_a_hostile_file_asks_for(tmp_path, short_targe
         assert len(str(caught.value).splitlines()) == 1, name
 
 
+class LyingDtype:
+    """Pickles to a dtype of objects that claims to hold none, as in an array of wild pointers."""
+
+    def __reduce__(self):
+        return np.dtype, ("O", False, True), (3, "|", None, None, None, -1, -1, 0)
+
+
+class WildArray:
+    def __reduce__(self):
+        state = (1, (1,), LyingDtype(), False, b"A" * 8)
+        return np.zeros(1).__reduce__()[0], (np.ndarray, (0,), b"b"), state
+
+
+def test_a_dtype_that_lies_about_its_objects_makes_no_array_of_wild_pointers(tmp_path):
+    (tmp_path / "tape.pkl").write_bytes(pickle.dumps({"a": [WildArray()]}))
+    with pytest.raises(RecorderError, match="damaged"):
+        Recorder.init_from_pickle_file(tmp_path / "tape.pkl")
+
+
+def test_arrays_that_are_read_are_plain_ones_wherever_they_stand(tmp_path):
+    inner = np.array([np.arange(2), None], dtype=object)
+    values = [(np.eye(2), {"k": [np.ones(1)]}), inner, np.zeros(3, ">i2"), np.zeros((2, 0)), np.dtype("f4")]
+    values.append(np.array(["2020-01-01"], dtype="datetime64[D]"))
+    values.append(np.zeros(2, dtype=[("x", "f4", (2,)), ("y", "O")]))
+    (tmp_path / "tape.pkl").write_bytes(pickle.dumps({"a": values}))
+    read = Recorder.init_from_pickle_file(tmp_path / "tape.pkl").tape["a"]
+    assert repr(read) == repr(pickle.loads(pickle.dumps(values)))
+    arrays = [read[0][0], read[0][1]["k"][0], read[1], read[1][0], *read[2:4], *read[5:]]
+    assert {type(array) for array in arrays} == {np.ndarray}
+
+
 def test_the_attacks_work_on_a_plain_unpickler(short_target):
     """Else the test above would prove nothing."""
     read = [sys.executable, "-W", "ignore", "-c", "import pickle, sys; pickle.load(sys.stdin.buffer)"]
