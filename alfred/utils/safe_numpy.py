@@ -6,7 +6,9 @@ array of wild pointers. So dtypes are built anew from their description here, an
 
 from __future__ import annotations
 
+import functools
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -51,11 +53,16 @@ def _reconstruct(kind: object, shape: object, code: object) -> _Array:
 def _scalar(dtype: _Dtype, content: Any) -> Any:
     if dtype.real.hasobject:
         raise ValueError("a numpy scalar of objects")
+    return _numpy_scalar()(dtype.real, content)
+
+
+@functools.cache
+def _numpy_scalar() -> Callable[..., Any]:
     try:
         module = importlib.import_module("numpy._core.multiarray")
     except ImportError:  # numpy 1
         module = importlib.import_module("numpy.core.multiarray")
-    return module.scalar(dtype.real, content)
+    return module.scalar  # type: ignore[no-any-return]
 
 
 def _frombuffer(buffer: Any, dtype: _Dtype, shape: Any, order: Any, axes: Any = None) -> Any:
