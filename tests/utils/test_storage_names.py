@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,35 @@ def test_a_name_is_split_at_the_kind_of_search(name, fields):
 def test_what_is_no_storage_name_is_not_split():
     with pytest.raises(StorageError, match="judge"):
         split_storage_name("judge")
+
+
+def message_as_another_user(function) -> str:
+    """What a StorageError says in a child that may do no more than everybody."""
+    readable, writable = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            os.chdir("/")
+            if os.getuid() == 0:
+                os.setuid(65534)
+            function()
+        except StorageError as error:
+            os.write(writable, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writable)
+    with open(readable, encoding="utf-8") as pipe:
+        message = pipe.read()
+    os.waitpid(child, 0)
+    return message
+
+
+def test_a_root_that_may_not_be_written_is_said_in_one_line(git_user):
+    git_user("Julia")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        message = message_as_another_user(lambda: reserve_id(folder))
+        assert message.startswith(f"no storage directory can be made in {folder}: Permission denied")
+        assert "\n" not in message
+        Path(folder).chmod(0o000)
+        assert "can't be listed" in message_as_another_user(lambda: next_id(Path(folder) / "root"))
+        Path(folder).chmod(0o755)
