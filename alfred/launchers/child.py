@@ -77,7 +77,7 @@ def _call_main(task: RunTask, main: Callable[..., Any], wire: WireEnd) -> None:
     dir_tree = DirectoryTree.init_from_seed_path(seed_dir, task.root)
     dir_tree.attempt = task.attempt
     dir_tree.recorders_dir.mkdir(exist_ok=True)
-    name = f"{dir_tree.current_experiment}/{seed_dir.name}"
+    name = short_name(seed_dir)
     logger = misc.create_logger(name, task.log_level, seed_dir / "logger.out", streamHandle=False)
     terminal = WireHandler(wire)
     terminal.setFormatter(logger.handlers[0].formatter)
@@ -86,6 +86,12 @@ def _call_main(task: RunTask, main: Callable[..., Any], wire: WireEnd) -> None:
     config = load_config_from_json(seed_dir / "config.json")
     recorder.may_publish = lambda: batons.is_mine(task.seed_dir, task.owner)
     call_main(main, config=config, dir_tree=dir_tree, logger=logger, pbar=pbar)
+
+
+def short_name(seed_dir: Path) -> str:
+    """`<id>/experiment<N>/seed<S>`: how a run is called where its lines stand beside those of others."""
+    experiment_dir = seed_dir.parent
+    return f"{experiment_dir.parent.name.partition('_')[0]}/{experiment_dir.name}/{seed_dir.name}"
 
 
 def _stand_alone(task: RunTask) -> None:

@@ -14,7 +14,7 @@ from alfred.files import sync_tree
 from alfred.launchers import crash_report, notes
 from alfred.launchers.active import name_of
 from alfred.launchers.base import STOP_SIGNALS, Hooks, LaunchPlan, LaunchReport
-from alfred.launchers.child import one_line, users_traceback
+from alfred.launchers.child import one_line, short_name, users_traceback
 from alfred.launchers.fork_server import package_versions
 from alfred.launchers.hooks import HookCaller
 from alfred.launchers.launch_log import LaunchLog
@@ -93,7 +93,7 @@ class InProcessLauncher:
         dir_tree = DirectoryTree.init_from_seed_path(seed_dir, plan.root)
         dir_tree.attempt = attempt
         dir_tree.recorders_dir.mkdir(exist_ok=True)
-        name = f"{dir_tree.current_experiment}/{seed_dir.name}"
+        name = short_name(seed_dir)
         logger = misc.create_logger(name, plan.log_level, seed_dir / "logger.out")
         config = load_config_from_json(seed_dir / "config.json")
         pbar = PlainProgressBar(desc=name, report=LineReporter()) if plan.use_pbar else None

@@ -31,7 +31,7 @@ def put_back(seed_dir: Path, mine: Baton, note: str, *, keep_files: bool = False
             if not (entry.name in _STAYS or parse_baton(entry.name) or entry.name.startswith(".nfs")):
                 _move_to(Path(entry.path), shelf)
     for entry in list(os.scandir(attempts.own_dir(seed_dir))):
-        if entry.name == "run.json" or entry.name.startswith("report."):
+        if entry.name in ("run.json", "evaluation.json") or entry.name.startswith("report."):
             _move_to(Path(entry.path), shelf)
     files.sync_folder(shelf)
     _leave_note(seed_dir / mine.name, note)

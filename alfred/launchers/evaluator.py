@@ -1,0 +1,68 @@
+"""A process that calls the project's evaluate(): `python -m alfred.launchers.evaluator HANDLE`.
+
+Each line on standard input is a request, {"seed_dir": ..., "root_dir": ..., "n_episodes": ...}, each answered
+by a line through the handle: {"scores": [...]} or {"error": text}.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from alfred.errors import AlfredError
+from alfred.launchers.child import one_line
+from alfred.project import load_evaluate, set_up
+
+
+def main(handle: int) -> None:
+    """Answer requests until the input ends."""
+    with os.fdopen(handle, "w") as answers:
+        os.dup2(2, 1)  # what evaluate() prints must not be taken for an answer
+        try:
+            set_up()
+            module = load_evaluate()
+        except AlfredError as error:
+            print(json.dumps({"failed": str(error)}), file=answers, flush=True)
+            return
+        print(json.dumps({"ready": True}), file=answers, flush=True)
+        for line in sys.stdin:
+            print(json.dumps(_answer(module, json.loads(line))), file=answers, flush=True)
+
+
+def _answer(module: ModuleType, request: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        returned = module.evaluate(_config(module, request))
+        scores = [float(score) for score in (returned if _is_sequence(returned) else [returned])]
+    except (Exception, SystemExit) as error:
+        return {"error": one_line(error)}
+    if not scores:
+        return {"error": "evaluate() returned no score"}
+    if not all(map(math.isfinite, scores)):
+        return {"error": f"evaluate() returned {next(s for s in scores if not math.isfinite(s))}"}
+    return {"scores": scores}
+
+
+def _config(module: ModuleType, request: Mapping[str, Any]) -> Any:
+    seed_dir = Path(request["seed_dir"])
+    config = module.get_evaluation_args("")
+    config.storage_name = seed_dir.parent.parent.name
+    config.experiment_num = int(seed_dir.parent.name.removeprefix("experiment"))
+    config.seed_num = int(seed_dir.name.removeprefix("seed"))
+    config.render = False
+    config.n_episodes = request["n_episodes"]
+    config.root_dir = request["root_dir"]
+    return config
+
+
+def _is_sequence(returned: Any) -> bool:
+    return hasattr(returned, "__len__") and hasattr(returned, "__iter__") and not isinstance(returned, str)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
