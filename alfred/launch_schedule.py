@@ -58,10 +58,7 @@ def launch_schedule(
     from alfred.utils.directory_tree import get_root
 
     if in_process and (timeout is not None or str(n_processes) != "1"):
-        raise UsageError(
-            "--in_process does one run after the other and can't end one: leave out "
-            "--timeout and --n_processes"
-        )
+        raise UsageError("--in_process does one run after the other: leave out --timeout and --n_processes")
     only_experiments, only_seeds = numbers("--experiments", experiments), numbers("--seeds", seeds)
     environments = _environments(n_processes, gpus, threads_per_run)
     owner = this_process()

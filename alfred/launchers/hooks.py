@@ -1,15 +1,34 @@
-"""Plots and summary of a storage directory whose runs have ended: called by exactly one process."""
+"""Plots and summary of a storage directory whose runs have ended: made once, whoever launched the runs.
+
+Each is made in a child process of its own, beside the runs of other storage directories; nothing that goes
+wrong there touches a run.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import time
+import traceback
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from alfred.launchers.base import Hooks
-from alfred.storage import chores
+from alfred.launchers.base import STOP_SIGNALS, Hooks
+from alfred.storage import chores, processes
 from alfred.storage.flags import State
 from alfred.storage.leases import Leases
 from alfred.storage.survey import survey
+
+
+@dataclass(frozen=True)
+class _Called:
+    """A hook that is being done, and the pipe through which its child says what went wrong."""
+
+    storage_dir: Path
+    chore: str
+    errors: int
 
 
 class HookCaller:
@@ -19,47 +38,89 @@ class HookCaller:
         self._hooks = hooks
         self._leases = leases
         self._say = say
-        self._failed = 0
+        self._called: dict[int, _Called] = {}
+        self._tried: set[tuple[Path, str]] = set()
+        self.failed = 0
 
-    def run_ended(self, storage_dir: Path, idle: bool) -> None:
-        """A run has ended; `idle`: this launcher has nothing running or to start there any more."""
-        if idle:
-            self._call_if_ended(storage_dir)
-
-    def finish(self, storage_dirs: Iterable[Path], stopping: bool) -> int:
-        """At the end of a launch: look at every storage directory once more. How many hooks failed in all."""
-        if not stopping:
-            for storage_dir in storage_dirs:
-                self._call_if_ended(storage_dir)
-        return self._failed
-
-    def _call_if_ended(self, storage_dir: Path) -> None:
-        if not self._hooks or not _all_ended(storage_dir):
-            return
-        self._leases.hold(storage_dir)
-        try:
+    def call_where_ended(self, storage_dirs: Iterable[Path]) -> None:
+        """Begin whatever is to be made in these storage directories, unless somebody else does."""
+        for storage_dir in storage_dirs:
+            if not self._hooks or not _all_ended(storage_dir):
+                continue
             for chore, hook in self._hooks.items():
-                if chores.take(storage_dir, chore, self._leases.owner):
-                    self._call(storage_dir, chore, hook)
-        finally:
-            self._leases.drop(storage_dir)
+                if (storage_dir, chore) in self._tried:
+                    continue
+                self._leases.hold(storage_dir)
+                if not self._begin(storage_dir, chore, hook):
+                    self._leases.drop(storage_dir)
 
-    def _call(self, storage_dir: Path, chore: str, hook: Callable[[Path], None]) -> None:
+    def take_in(self) -> bool:
+        """Note the hooks that have ended; whether any is still being done."""
+        for pid, called in list(self._called.items()):
+            waited, status = os.waitpid(pid, os.WNOHANG)
+            if waited:
+                del self._called[pid]
+                self._end(called, status)
+        return bool(self._called)
+
+    def wait(self) -> None:
+        """Until every hook that was begun has ended."""
+        while self.take_in():
+            time.sleep(0.02)
+
+    def cancel(self) -> None:
+        """End the hooks; what they were making waits for another launch."""
+        for pid in self._called:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.wait()
+
+    def _begin(self, storage_dir: Path, chore: str, hook: Callable[[Path], None]) -> bool:
         me = self._leases.owner
+        if not chores.take(storage_dir, chore, me):
+            return False
         if not _all_ended(storage_dir):  # runs were added or put back meanwhile
             chores.give_back(storage_dir, chore, me)
-            return
-        try:
-            hook(storage_dir)
-        except Exception as error:  # figures that can't be made must not fail the runs that were
-            chores.give_back(storage_dir, chore, me)
-            self._failed += 1
-            self._say(storage_dir, f"{storage_dir.name}: {chore} failed: {type(error).__name__}: {error}")
-        except BaseException:
-            chores.give_back(storage_dir, chore, me)
-            raise
-        else:
-            chores.done(storage_dir, chore, me)
+            return False
+        self._tried.add((storage_dir, chore))
+        readable, writable = os.pipe()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            processes.die_with_parent(parent)
+            _do(hook, storage_dir, chore, writable)
+        os.close(writable)
+        self._called[pid] = _Called(storage_dir, chore, readable)
+        return True
+
+    def _end(self, called: _Called, status: int) -> None:
+        with os.fdopen(called.errors, errors="replace") as pipe:
+            error = pipe.read()
+        if status == 0:
+            chores.done(called.storage_dir, called.chore, self._leases.owner)
+        else:  # the next launch tries again
+            chores.give_back(called.storage_dir, called.chore, self._leases.owner)
+            self.failed += 1
+            why = error or f"its process ended with status {os.waitstatus_to_exitcode(status)}"
+            self._say(called.storage_dir, f"{called.storage_dir.name}: {called.chore} failed: {why}")
+        self._leases.drop(called.storage_dir)
+
+
+def _do(hook: Callable[[Path], None], storage_dir: Path, chore: str, errors: int) -> None:
+    """In the child: call the hook and leave."""
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (*STOP_SIGNALS, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        hook(storage_dir)
+        code = 0
+    except Exception as error:
+        os.write(errors, f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
+        with open(storage_dir / ".alfred" / f"{chore}_error.txt", "w", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+    finally:
+        os._exit(code)
 
 
 def _all_ended(storage_dir: Path) -> bool:

@@ -55,13 +55,12 @@ class InProcessLauncher:
                     self._do(claimed, plan)
                     queue.let_go(claimed.seed_dir)
                     leases.drop(claimed.storage_dir)
-                    hook_caller.run_ended(claimed.storage_dir, idle=not queue.is_open(claimed.storage_dir))
+                hook_caller.call_where_ended(plan.storage_dirs)
+                hook_caller.wait()
         except KeyboardInterrupt:
-            pass  # noted in the report
-        try:
-            stopping = self._report.stopped_by is not None
-            self._report.failed_hooks = hook_caller.finish(plan.storage_dirs, stopping)
+            hook_caller.cancel()  # who stopped it is noted in the report
         finally:
+            self._report.failed_hooks = hook_caller.failed
             tally.look_now()
             self._log.display.close()
             leases.close()

@@ -65,13 +65,14 @@ class Worker:
         self._hook_caller = HookCaller(self.hooks, self.leases, self.say)
         self._signals: list[int] = []
         self._servers_lost = 0
+        self._last_look = False
         self._next_fence = time.monotonic() + self.leases.owner.beat
 
     def work(self) -> LaunchReport:
         """Do runs until none waits any more or a signal ends it; how it went."""
         with self._listening() as selector:
             self._fill()
-            while any(slot.active for slot in self._slots):
+            while self._is_busy():
                 self._wait(selector)
                 self._take_in()
                 self._enforce()
@@ -79,8 +80,18 @@ class Worker:
                 self.tally.look_on()
                 self.display.tick()
             self._heed_signals()
-        self.report.failed_hooks = self._hook_caller.finish(self.plan.storage_dirs, self._stopping)
+        self.report.failed_hooks = self._hook_caller.failed
         return self.report
+
+    def _is_busy(self) -> bool:
+        """Whether a run or a hook is being done; in the end all storage directories are looked at again."""
+        if any(slot.active for slot in self._slots) or self._hook_caller.take_in():
+            return True
+        if self._last_look or self._stopping or self._signals:
+            return False
+        self._last_look = True
+        self._hook_caller.call_where_ended(self.plan.storage_dirs)
+        return self._hook_caller.take_in()
 
     @property
     def _stopping(self) -> bool:
@@ -161,6 +172,7 @@ class Worker:
                 if slot.active:
                     slot.active.kill()
                     self._conclude(slot, stopping=True)
+            self._hook_caller.cancel()
             signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -231,6 +243,7 @@ class Worker:
             if slot.active and not slot.active.done:
                 slot.active.tell(self._signals[0], f"stopped by {name}", 0.0 if hard else self.plan.grace)
         self._signals.clear()
+        self._hook_caller.cancel()
 
     def _enforce(self) -> None:
         """Deadlines, and once a beat the look whether each run is still ours."""
@@ -264,8 +277,7 @@ class Worker:
         storage_dir = active.claimed.storage_dir
         self.leases.drop(storage_dir)
         busy = any(other.active.claimed.storage_dir == storage_dir for other in self._slots if other.active)
-        self._hook_caller.run_ended(
-            storage_dir, idle=not (busy or stopping or self._queue.is_open(storage_dir))
-        )
+        if not (busy or stopping or self._queue.is_open(storage_dir)):
+            self._hook_caller.call_where_ended([storage_dir])
         if active.ended and active.ended.status is None:
             self._lost_a_server()
