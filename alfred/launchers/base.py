@@ -44,7 +44,11 @@ class LaunchPlan:
 
 @dataclass
 class LaunchReport:
-    """What a launch did. `passed_over` are runs named in the log because they could not be worked on."""
+    """What a launch did.
+
+    `passed_over` are runs named in the log because they could not be worked on. A run in `put_back` was cut
+    off: it waits, or was taken up again later in the same launch.
+    """
 
     completed: int = 0
     crashed: int = 0
@@ -57,7 +61,7 @@ class LaunchReport:
     @property
     def all_well(self) -> bool:
         """Whether everything that was asked for was done."""
-        return not (self.crashed or self.put_back or self.overtaken or self.passed_over or self.failed_hooks)
+        return not (self.crashed or self.overtaken or self.passed_over or self.failed_hooks)
 
 
 class Launcher(Protocol):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _AT_ONCE = 4096  # what a pipe takes in one piece on every system
+_READS = 4  # of 64 KiB each: more than a pipe holds, so that what a run said last is always heard
 
 
 class WireEnd:
@@ -23,11 +24,11 @@ class WireEnd:
 
     def log(self, text: str) -> None:
         """A line for the terminal."""
-        self._send_if_free({"log": text[:3000]})
+        self._send_if_free({"log": text[:3000]}, {"log": text[:600]})
 
     def bar(self, n: float, total: float | None, description: str) -> None:
-        """How far the run is."""
-        self._send_if_free({"bar": [n, total, description[:200]]})
+        """How far the run is; numbers of numpy are numbers too."""
+        self._send_if_free({"bar": [float(n), None if total is None else float(total), description[:200]]})
 
     def done(self) -> None:
         """main() has returned and its files are on disk."""
@@ -37,14 +38,18 @@ class WireEnd:
         """main() raised; `signal_number` if a signal from outside made it."""
         self._send({"raised": {"error": error, "traceback": traceback, "signal": signal_number}})
 
-    def _send_if_free(self, message: dict[str, Any]) -> None:
+    def _send_if_free(self, message: dict[str, Any], shorter: dict[str, Any] | None = None) -> None:
         """A terminal that stands still must not hold up a run: then the message is dropped."""
-        _, free, _ = select.select([], [self._handle], [], 0)
-        if free:
-            self._send(message)
+        free = select.poll()  # select() can't take the high numbers of a run with many open files
+        free.register(self._handle, select.POLLOUT)
+        if any(event & select.POLLOUT for _, event in free.poll(0)):
+            data = _line(message)
+            self._write(data if len(data) <= _AT_ONCE or shorter is None else _line(shorter))
 
     def _send(self, message: dict[str, Any]) -> None:
-        data = json.dumps(message).encode() + b"\n"
+        self._write(_line(message))
+
+    def _write(self, data: bytes) -> None:
         while data:
             data = data[os.write(self._handle, data) :]
 
@@ -74,8 +79,10 @@ class WireReader:
         self._rest = b""
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """The messages that have arrived."""
-        while data := self._available():
+        """The messages that have arrived; a run that never stops talking must not hold up its supervisor."""
+        for _ in range(_READS):
+            if not (data := self._available()):
+                return
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:
                 try:
@@ -96,3 +103,7 @@ class WireReader:
             return b""
         self.open = bool(data)
         return data
+
+
+def _line(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"

@@ -251,6 +251,8 @@ class Worker:
         fence = now >= self._next_fence
         if fence:
             self._next_fence = now + self.leases.owner.beat
+            with contextlib.suppress(OSError):
+                self.leases.restore()
         for active in [slot.active for slot in self._slots if slot.active and not slot.active.ended]:
             if now >= active.kill_at or (fence and not self._is_mine(active)):
                 active.kill()

@@ -55,14 +55,23 @@ class Leases:
     def hold(self, storage_dir: Path) -> None:
         """Say that this owner is about to take a baton here: call it before."""
         self._batons[storage_dir] += 1
+        if self._batons[storage_dir] == 1:
+            path = self._written(storage_dir)
+            beat(path)
+            self._heart.add(path)
+
+    def restore(self) -> None:
+        """Write leases again that somebody removed although batons are held: without, this owner looks dead."""
+        for storage_dir, held in self._batons.items():
+            if held > 0 and storage_dir.is_dir():
+                self._written(storage_dir)
+
+    def _written(self, storage_dir: Path) -> Path:
         path = owners_dir(storage_dir) / self.owner.name
-        if self._batons[storage_dir] > 1:
-            return
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write_text(path, self.owner.to_json())
-        beat(path)
-        self._heart.add(path)
+        return path
 
     def drop(self, storage_dir: Path) -> None:
         """Say that a baton taken here is given back; the lease stays until `leave`."""

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -66,12 +67,22 @@ def kill_session(session: int, token: str, limit: float = 10.0) -> bool:
 
 
 def die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when the thread that forked it ends (Linux); ends at once when
-    the parent is gone already."""
+    """End this process when its parent ends. On Linux the kernel sees to it (it watches the thread that
+    forked), elsewhere a thread looks once a second."""
     if _LINUX:
         _prctl(1, int(signal.SIGKILL))  # 1 is PR_SET_PDEATHSIG
+    else:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _end_after(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 @functools.cache
