@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from alfred.storage.owners import Owner
 
 ORDERS = ("experiment", "seed")
+_LONGEST_RANGE = 1_000_000
 START_METHODS = ("forkserver", "fork", "spawn")
 
 
@@ -119,12 +120,13 @@ def numbers(option: str, text: str | None) -> frozenset[int] | None:
         return None
     chosen: set[int] = set()
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
-        if match is None or int(match[2] or match[1]) < int(match[1]):
+        match = re.fullmatch(r"\s*([0-9]{1,15})(?:-([0-9]{1,15}))?\s*", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if not 0 <= last - first < _LONGEST_RANGE:
             raise UsageError(
                 f"{option} {text}: {part!r} is no number and no range; write it as in 3,7 or 1-5,9"
             )
-        chosen.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+        chosen.update(range(first, last + 1))
     return frozenset(chosen)
 
 
@@ -223,7 +225,7 @@ def _add_how(options: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 1_000_000:
+    if not text.isdecimal() or not 0 < int(text) < 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return int(text)
 
@@ -257,6 +259,7 @@ def _loaded(
         from alfred.launchers.in_process import InProcessLauncher
         from alfred.project import load_project
 
+        os.environ.update(environment)  # before the project imports what reads it
         yield InProcessLauncher(owner, load_project())
         return
     from alfred.launchers import starters
@@ -294,15 +297,16 @@ def _select(
 
 
 def _put_back_dead_runs(storage_dirs: Sequence[Path], owner: Owner) -> None:
+    import alfred.defaults
+    from alfred.storage import recovery
     from alfred.storage.leases import Leases
-    from alfred.storage.recovery import put_back_dead
 
-    leases = Leases(owner)
-    try:
-        for seed_dir in put_back_dead(storage_dirs, leases):
-            print(f"{seed_dir} waits again: its process had died")
-    finally:
-        leases.close()
+    keep_files = alfred.defaults.DEFAULT_RESUME_FROM_CHECKPOINTS
+    with contextlib.closing(Leases(owner)) as leases:
+        for storage_dir in storage_dirs:
+            found = recovery.find(storage_dir, owner)
+            for seed_dir in recovery.put_back(found, leases, keep_files=keep_files):
+                print(f"{seed_dir} waits again: its process had died")
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class Leases:
             self._heart.add(path)
 
     def restore(self) -> None:
-        """Write leases again that somebody removed although batons are held: without, this owner looks dead."""
+        """Write leases again that somebody removed although batons are held: without it we look dead."""
         for storage_dir, held in self._batons.items():
             if held > 0 and storage_dir.is_dir():
                 self._written(storage_dir)
