@@ -5,12 +5,14 @@ from __future__ import annotations
 import atexit
 import contextlib
 import faulthandler
+import logging
 import os
 import random
 import signal
 import sys
 import threading
 import traceback
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,8 @@ def work(task: RunTask, main: Callable[..., Any], wire_handle: int, parent: int,
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.setsid()
+        if os.getsid(0) != os.getpid():
+            os.setsid()
         processes.die_with_parent(parent)
         wire = WireEnd(wire_handle)
         stops = _listen(handlers)
@@ -127,6 +130,21 @@ def _listen(handlers: Handlers) -> list[int]:
         signal.signal(number, handlers.get(number, stop))
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     return came
+
+
+def forget_exit_functions() -> None:
+    """In a forked process: what the project's import has registered for the end is the parent's to do.
+
+    A temporary folder made there, say, must outlive the first run. What this process registers itself is
+    done when it leaves, and so is what its copies of `multiprocessing` and `logging` need.
+    """
+    atexit._clear()
+    for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        finalizer.atexit = False
+    atexit.register(weakref.finalize._exitfunc)  # type: ignore[attr-defined]
+    atexit.register(logging.shutdown)
+    if "multiprocessing.util" in sys.modules:
+        atexit.register(sys.modules["multiprocessing.util"]._exit_function)
 
 
 def project_handlers() -> dict[int, Any]:

@@ -11,8 +11,9 @@ from typing import Any
 import alfred.defaults
 from alfred.errors import OvertakenError
 from alfred.launchers import crash_report, notes
-from alfred.launchers.active import Active
+from alfred.launchers.active import Active, name_of
 from alfred.launchers.base import LaunchReport
+from alfred.launchers.queue import Claimed
 from alfred.storage import batons
 from alfred.storage.flags import State
 from alfred.storage.owners import Owner
@@ -47,11 +48,15 @@ class Endings:
             self.pass_over(f"{active.name}: its end could not be noted: {error}")
         return State.RUNNING
 
-    def give_up(self, seed_dir: Path, name: str, error: Exception) -> None:
-        """A run that could not even be started waits again."""
-        self.pass_over(f"{name} could not be started: {error}")
+    def give_up(self, claimed: Claimed, error: Exception, *, for_now: bool = False) -> None:
+        """A run that could not even be started waits again; `for_now`: it will be tried once more."""
+        text = f"{name_of(claimed)} could not be started: {error}"
+        if for_now:
+            self._say(claimed.storage_dir, text)
+        else:
+            self.pass_over(text)
         with contextlib.suppress(OSError, OvertakenError):
-            batons.release(seed_dir, self._owner.name, f"could not be started: {error}")
+            batons.release(Path(claimed.seed_dir), self._owner.name, f"could not be started: {error}")
 
     def pass_over(self, text: str) -> None:
         """Something could not be worked on."""

@@ -1,7 +1,8 @@
 """The process that has the project's main.py loaded and forks one process for each run.
 
-Started by alfred.launchers.starters as `python -m alfred.launchers.fork_server HANDLE PROJECT`; the handle
-is a socket to the launcher. First it says what set_up_alfred() has set, or what is wrong with the project.
+Started by alfred.launchers.starters as `python -m alfred.launchers.fork_server HANDLE LAUNCHER PROJECT`; the
+handle is a socket to the launcher, which is named by the number of its process. First this process says what
+set_up_alfred() has set, or what is wrong with the project.
 Then each request to start a run comes with the end of a pipe for that run's messages; the answer is the
 process's number, and later how it ended. When the launcher is gone, so are all runs and this process.
 """
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import alfred.defaults
-from alfred.errors import AlfredError
+from alfred.errors import AlfredError, ProjectError
 from alfred.launchers import child
 from alfred.launchers.base import STOP_SIGNALS
 from alfred.launchers.tasks import RunTask, ended_from_rusage, to_line
@@ -80,9 +81,15 @@ class ForkServer:
 
     def _start(self, task: RunTask, wire: int) -> None:
         server = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # the limit of processes, or no memory: the other runs go on
+            os.close(wire)
+            self._send({"refused": [error.errno, str(error.strerror)]})
+            return
         if pid == 0:
             self._connection.close()
+            child.forget_exit_functions()
             child.work(task, self._project.main, wire, server, self._handlers)
         os.close(wire)
         self._children[pid] = processes.start_token(pid) or ""
@@ -106,7 +113,10 @@ def package_versions() -> dict[str, str]:
     found = {"python": sys.version.split()[0]}
     for name, module in sorted(sys.modules.items()):
         is_package = "." not in name and name not in sys.stdlib_module_names and name != "__main__"
-        version = getattr(module, "__version__", None) if is_package else None
+        try:
+            version = getattr(module, "__version__", None) if is_package else None
+        except Exception:  # modules that import themselves when they are asked for a name
+            continue
         if isinstance(version, str):
             found[name] = version
     return found
@@ -115,7 +125,13 @@ def package_versions() -> dict[str, str]:
 def settings() -> str:
     """What the project has set in alfred.defaults, as text for another process of the same user."""
     found = {name: value for name, value in vars(alfred.defaults).items() if name.isupper()}
-    return base64.b64encode(pickle.dumps(found)).decode()
+    try:
+        return base64.b64encode(pickle.dumps(found)).decode()
+    except Exception as error:
+        raise ProjectError(
+            f"set_up_alfred() has set something in alfred.defaults that can't be handed to another process: "
+            f"{error}: set plain values"
+        ) from error
 
 
 def apply_settings(text: str) -> None:
@@ -124,12 +140,13 @@ def apply_settings(text: str) -> None:
         setattr(alfred.defaults, name, value)
 
 
-def main(handle: int, folder: str) -> None:
+def main(handle: int, launcher: int, folder: str) -> None:
     """Load the project and serve."""
     connection = socket.socket(fileno=handle)
     connection.set_inheritable(False)
     try:
-        project = load_project(Path(folder))
+        with processes.dying_with_parent(launcher):  # an import may take long; afterwards the socket tells
+            project = load_project(Path(folder))
         hello = {"settings": settings(), "versions": package_versions()}
     except AlfredError as error:
         connection.sendall(to_line({"failed": str(error), "kind": type(error).__name__}))
@@ -146,4 +163,4 @@ def main(handle: int, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

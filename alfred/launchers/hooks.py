@@ -45,7 +45,7 @@ class HookCaller:
     def call_where_ended(self, storage_dirs: Iterable[Path]) -> None:
         """Begin whatever is to be made in these storage directories, unless somebody else does."""
         for storage_dir in storage_dirs:
-            if not self._hooks or not _all_ended(storage_dir):
+            if not self._hooks or not self._all_ended(storage_dir):
                 continue
             for chore, hook in self._hooks.items():
                 if (storage_dir, chore) in self._tried:
@@ -72,14 +72,15 @@ class HookCaller:
         """End the hooks; what they were making waits for another launch."""
         for pid in self._called:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)  # it may not have come to a session of its own yet
+            processes.kill_session(pid, processes.start_token(pid) or "")
         self.wait()
 
     def _begin(self, storage_dir: Path, chore: str, hook: Callable[[Path], None]) -> bool:
         me = self._leases.owner
         if not chores.take(storage_dir, chore, me):
             return False
-        if not _all_ended(storage_dir):  # runs were added or put back meanwhile
+        if not self._all_ended(storage_dir):  # runs were added or put back meanwhile
             chores.give_back(storage_dir, chore, me)
             return False
         self._tried.add((storage_dir, chore))
@@ -87,6 +88,7 @@ class HookCaller:
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
+            os.setsid()  # the terminal's Ctrl-C reaches the launcher alone, and what it starts ends with it
             processes.die_with_parent(parent)
             _do(hook, storage_dir, chore, writable)
         os.close(writable)
@@ -104,6 +106,13 @@ class HookCaller:
             why = error or f"its process ended with status {os.waitstatus_to_exitcode(status)}"
             self._say(called.storage_dir, f"{called.storage_dir.name}: {called.chore} failed: {why}")
         self._leases.drop(called.storage_dir)
+
+    def _all_ended(self, storage_dir: Path) -> bool:
+        try:
+            return _all_ended(storage_dir)
+        except OSError as error:  # removed by hand meanwhile, say
+            self._say(None, f"{storage_dir} could not be looked through: {error}")
+            return False
 
 
 def _do(hook: Callable[[Path], None], storage_dir: Path, chore: str, errors: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from alfred.files import sync_tree
 from alfred.launchers import crash_report, notes
 from alfred.launchers.active import name_of
 from alfred.launchers.base import STOP_SIGNALS, Hooks, LaunchPlan, LaunchReport
-from alfred.launchers.child import one_line, short_name, users_traceback
+from alfred.launchers.child import one_line, project_handlers, short_name, users_traceback
 from alfred.launchers.fork_server import package_versions
 from alfred.launchers.hooks import HookCaller
 from alfred.launchers.launch_log import LaunchLog
-from alfred.launchers.progress import PlainDisplay, Tally
+from alfred.launchers.progress import PlainDisplay, Tally, plain_line
 from alfred.launchers.queue import Claimed, Queue
 from alfred.project import Project, call_main
 from alfred.storage import batons
@@ -38,28 +39,30 @@ class InProcessLauncher:
         self._project = project
         self._report = LaunchReport()
         self._log = LaunchLog(owner.name)
+        self._in_main = False
+        self._handlers = project_handlers()
 
     def launch(self, plan: LaunchPlan, hooks: Hooks) -> LaunchReport:
         """Work until nothing waits or a signal ends it."""
         leases = Leases(self._owner, helper=True)
         tally = Tally(plan.storage_dirs)
-        self._log.display = PlainDisplay(tally, lambda text: print(text, flush=True))
+        self._log.display = PlainDisplay(tally, plain_line)
         queue = Queue(plan, leases, self._pass_over)
         hook_caller = HookCaller(hooks, leases, self._log)
-        os.environ.update(plan.environments[0])
         left = plan.max_runs or float("inf")
         try:
             with self._listening():
-                while left >= 1 and (claimed := queue.claim()):
+                while left >= 1 and not self._stopping and (claimed := queue.claim()):
                     left -= 1
                     self._do(claimed, plan)
-                    queue.let_go(claimed.seed_dir)
+                    queue.let_go(claimed)
                     leases.drop(claimed.storage_dir)
-                hook_caller.call_where_ended(plan.storage_dirs)
-                hook_caller.wait()
-        except KeyboardInterrupt:
-            hook_caller.cancel()  # who stopped it is noted in the report
+                if not self._stopping:
+                    hook_caller.call_where_ended(plan.storage_dirs)
+                while hook_caller.take_in() and not self._stopping:
+                    time.sleep(0.02)
         finally:
+            hook_caller.cancel()
             self._report.failed_hooks = hook_caller.failed
             tally.look_now()
             self._log.display.close()
@@ -68,25 +71,24 @@ class InProcessLauncher:
 
     def _do(self, claimed: Claimed, plan: LaunchPlan) -> None:
         seed_dir = Path(claimed.seed_dir)
-        name = name_of(claimed)
-        begun = notes.begin(seed_dir, self._owner, package_versions())
         try:
+            begun = notes.begin(seed_dir, self._owner, package_versions())
             try:
                 self._call_main(seed_dir, begun.attempt, plan)
                 sync_tree(seed_dir)
             except BaseException as error:
-                if self._report.stopped_by is not None:
-                    self._put_back(claimed, begun)
-                    raise KeyboardInterrupt from error
-                self._crash(claimed, begun, error)
-                return
-            notes.end(seed_dir, begun, {"process": os.getpid(), "how": "completed"})
-            batons.finish(seed_dir, self._owner.name)
-            self._report.completed += 1
-            self._log(claimed.storage_dir, f"{name} completed")
+                if not self._stopping:
+                    self._crash(claimed, begun, error)
+                    return
+            if self._stopping:
+                self._put_back(claimed, begun)
+            else:
+                self._complete(claimed, begun)
         except OvertakenError as error:
             self._report.overtaken += 1
             self._log(claimed.storage_dir, str(error))
+        except OSError as error:
+            self._pass_over(f"{name_of(claimed)}: its end could not be noted: {error}")
 
     def _call_main(self, seed_dir: Path, attempt: int, plan: LaunchPlan) -> None:
         dir_tree = DirectoryTree.init_from_seed_path(seed_dir, plan.root)
@@ -98,12 +100,23 @@ class InProcessLauncher:
         pbar = PlainProgressBar(desc=name, report=LineReporter()) if plan.use_pbar else None
         recorder.may_publish = lambda: batons.is_mine(str(seed_dir), self._owner.name)
         try:
+            self._in_main = True
+            if self._stopping:
+                raise KeyboardInterrupt
             call_main(self._project.main, config=config, dir_tree=dir_tree, logger=logger, pbar=pbar)
         finally:
+            self._in_main = False
             recorder.may_publish = None
             misc.close_logger(logger)
             if pbar is not None:
                 pbar.close()
+
+    def _complete(self, claimed: Claimed, begun: notes.Begun) -> None:
+        seed_dir = Path(claimed.seed_dir)
+        notes.end(seed_dir, begun, {"process": os.getpid(), "how": "completed"})
+        batons.finish(seed_dir, self._owner.name)
+        self._report.completed += 1
+        self._log(claimed.storage_dir, f"{name_of(claimed)} completed")
 
     def _put_back(self, claimed: Claimed, begun: notes.Begun) -> None:
         seed_dir = Path(claimed.seed_dir)
@@ -127,13 +140,20 @@ class InProcessLauncher:
         self._report.crashed += 1
         self._log(claimed.storage_dir, f"{name_of(claimed)} crashed: {headline}")
 
+    @property
+    def _stopping(self) -> bool:
+        return self._report.stopped_by is not None
+
     @contextlib.contextmanager
     def _listening(self) -> Iterator[None]:
-        """The signals that end a launch raise KeyboardInterrupt in main()."""
+        """The signals that end a launch raise KeyboardInterrupt in main(), or go to its own handlers."""
 
         def stop(number: int, frame: object) -> None:
             self._report.stopped_by = signal.Signals(number)
-            raise KeyboardInterrupt(f"stopped by {signal.Signals(number).name}")
+            if self._in_main and number in self._handlers:
+                self._handlers[number](number, frame)
+            elif self._in_main:
+                raise KeyboardInterrupt(f"stopped by {signal.Signals(number).name}")
 
         before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
         try:

@@ -6,7 +6,7 @@ import sys
 
 from alfred.launchers.base import Hooks, LaunchPlan, LaunchReport
 from alfred.launchers.launch_log import LaunchLog
-from alfred.launchers.progress import Display, LiveDisplay, PlainDisplay, Tally
+from alfred.launchers.progress import Display, LiveDisplay, PlainDisplay, Tally, plain_line
 from alfred.launchers.tasks import Starter
 from alfred.launchers.worker import Worker
 from alfred.storage.leases import Leases
@@ -40,4 +40,4 @@ def show(tally: Tally) -> Display:
     """A live display on a terminal, plain lines elsewhere."""
     if sys.stdout.isatty():
         return LiveDisplay(tally)
-    return PlainDisplay(tally, lambda text: print(text, flush=True))
+    return PlainDisplay(tally, plain_line)

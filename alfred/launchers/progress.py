@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from alfred.storage.flags import State
 from alfred.storage.survey import survey
@@ -59,11 +60,14 @@ class Tally:
                 return False
             self._look, self._looking = self._states(), 0.0
             self._found.clear()
-        for state in self._look:
-            self._found[state] += 1
-            if self._clock() - began > limit:
-                self._looking += self._clock() - began
-                return True
+        try:
+            for state in self._look:
+                self._found[state] += 1
+                if self._clock() - began > limit:
+                    self._looking += self._clock() - began
+                    return True
+        except OSError:  # a folder was removed by hand: counted at the next look
+            self._found = self.counts
         self._looking += self._clock() - began
         self._look = None
         self.counts = Counter(self._found)
@@ -93,6 +97,27 @@ class Tally:
             for run in survey(storage_dir):
                 state = run.baton.state if run.baton else State.RUNNING
                 yield State.RUNNING if state is State.RESETTING else state
+
+
+class Lenient:
+    """A stream that may be closed at any time (a terminal, a pipe): what can't be written is lost."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """As the stream's."""
+        with contextlib.suppress(OSError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As the stream's."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 class PlainDisplay:
@@ -143,7 +168,8 @@ class LiveDisplay:
 
         self._tally = tally
         self._runs: dict[str, tuple[float, str]] = {}
-        self._live = Live(console=Console(file=sys.stdout), auto_refresh=False, transient=True)
+        console = Console(file=cast(TextIO, Lenient(sys.stdout)))
+        self._live = Live(console=console, auto_refresh=False, transient=True)
         self._live.start()
         self._next = 0.0
 
@@ -188,6 +214,12 @@ class LiveDisplay:
 
 
 Display = PlainDisplay | LiveDisplay
+
+
+def plain_line(text: str) -> None:
+    """Print a line at once, to whoever still listens."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
 
 
 def _amount(n: float, total: float | None) -> str:

@@ -30,6 +30,7 @@ class Queue:
     """
 
     def __init__(self, plan: LaunchPlan, leases: Leases, pass_over: Callable[[str], None]) -> None:
+        self._plan = plan
         self._leases = leases
         self._skipped: set[str] = set()
         self._held: set[str] = set()
@@ -43,19 +44,28 @@ class Queue:
         """
         while self._open:
             scan = self._open[0]
-            self._leases.hold(scan.storage_dir)
-            for seed_dir in scan:
-                if self._claimed(seed_dir):
+            try:
+                self._leases.hold(scan.storage_dir)
+                if (seed_dir := next(filter(self._claimed, scan), None)) is not None:
                     self._held.add(seed_dir)
                     scan.hit()
                     return Claimed(scan.storage_dir, seed_dir)
+            except OSError as error:  # it can't be written to, or was removed meanwhile
+                self._pass_over(f"{scan.storage_dir} is passed over: {error}")
             self._leases.drop(scan.storage_dir)
             self._open.pop(0)
         return None
 
-    def let_go(self, seed_dir: str) -> None:
-        """Say that a run claimed here has ended."""
-        self._held.discard(seed_dir)
+    def let_go(self, claimed: Claimed, *, again: bool = False) -> None:
+        """Say that a run claimed here has ended; `again`: it waits, and is to be found once more."""
+        self._held.discard(claimed.seed_dir)
+        if not again:
+            return
+        for scan in self._open:
+            if scan.storage_dir == claimed.storage_dir:
+                scan.hit()
+                return
+        self._open.append(_Scan(claimed.storage_dir, self._plan))
 
     def skip(self, seed_dir: str) -> None:
         """Leave a run to others."""

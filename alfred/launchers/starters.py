@@ -30,7 +30,7 @@ def load(method: str, project: Path, environment: Mapping[str, str]) -> Starter:
         ProjectError: main.py can't be used.
     """
     if method == "fork":
-        return ForkStarter(project)
+        return ForkStarter(project, environment)
     server = ForkServerStarter(project, environment)
     if method == "forkserver":
         return server
@@ -98,6 +98,7 @@ class ForkServerStarter:
             "-m",
             "alfred.launchers.fork_server",
             str(theirs.fileno()),
+            str(os.getpid()),
             str(self._project),
         ]
         self._process = subprocess.Popen(
@@ -135,6 +136,8 @@ class ForkServerStarter:
             self._running.discard(ended.pid)
             self._ended.append(ended)
             return None
+        if "refused" in message:
+            raise OSError(*message["refused"])
         pid: int = message["started"]
         return pid
 
@@ -159,10 +162,11 @@ class ForkServerStarter:
 class ForkStarter:
     """Forks this very process, which has the project loaded."""
 
-    def __init__(self, project: Path) -> None:
+    def __init__(self, project: Path, environment: Mapping[str, str]) -> None:
         from alfred.launchers.fork_server import package_versions
         from alfred.project import load_project
 
+        os.environ.update(environment)  # before the project imports what reads it
         self._main = load_project(project).main
         self._handlers = child.project_handlers()
         self._versions = package_versions()
@@ -173,6 +177,7 @@ class ForkStarter:
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
+            child.forget_exit_functions()
             child.work(task, self._main, wire, parent, self._handlers)
         self._children.add(pid)
         return pid
@@ -203,13 +208,16 @@ class SpawnStarter:
 
     def start(self, task: RunTask, wire: int) -> int:
         """Start a process for a run."""
-        command = [sys.executable, "-m", "alfred.launchers.spawned", str(wire), json.dumps(task.to_json())]
+        module = "alfred.launchers.spawned"
+        arguments = [str(wire), str(os.getpid()), json.dumps(task.to_json())]
+        command = [sys.executable, "-m", module, *arguments]
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             pass_fds=[wire],
             env={**os.environ, **self._environment, **task.environment},
             cwd=task.project,
+            start_new_session=True,
         )
         process.returncode = 0  # waited for below, so that its memory and time are known
         self._children.add(process.pid)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from alfred.errors import LaunchError
+from alfred.errors import AlfredError, LaunchError
 from alfred.launchers import notes
 from alfred.launchers.active import NEVER, Active, name_of
 from alfred.launchers.base import STOP_SIGNALS, Hooks, LaunchPlan, LaunchReport
@@ -114,7 +114,7 @@ class Worker:
         try:
             begun = notes.begin(Path(claimed.seed_dir), self.leases.owner, self.starter.versions())
             pid = self.starter.start(self._task(slot, claimed, begun), writable)
-        except (OSError, ForkServerGoneError) as error:
+        except (OSError, AlfredError) as error:
             os.close(readable)
             self._give_up(claimed, error)
             return None
@@ -139,12 +139,16 @@ class Worker:
         )
 
     def _give_up(self, claimed: Claimed, error: Exception) -> None:
-        self._queue.skip(claimed.seed_dir)
-        self._queue.let_go(claimed.seed_dir)
-        self._endings.give_up(Path(claimed.seed_dir), name_of(claimed), error)
+        server_lost = isinstance(error, ForkServerGoneError)
+        if not server_lost:
+            self._queue.skip(claimed.seed_dir)
+        self._endings.give_up(claimed, error, for_now=server_lost)
+        self._queue.let_go(claimed, again=server_lost)
         self.leases.drop(claimed.storage_dir)
-        if isinstance(error, ForkServerGoneError):
+        if server_lost:
             self._lost_a_server()
+        elif isinstance(error, AlfredError):  # the project can't be loaded any more
+            raise error
 
     def _lost_a_server(self) -> None:
         self._servers_lost += 1
@@ -239,9 +243,12 @@ class Worker:
         hard = self._stopping or len(self._signals) > 1
         self.report.stopped_by = self.report.stopped_by or signal.Signals(self._signals[0])
         self.say(None, f"{name}: {'ending' if hard else 'stopping'} the runs")
-        for slot in self._slots:
-            if slot.active and not slot.active.done:
-                slot.active.tell(self._signals[0], f"stopped by {name}", 0.0 if hard else self.plan.grace)
+        grace = 0.0 if hard else self.plan.grace
+        for active in [slot.active for slot in self._slots if slot.active]:
+            if active.done:
+                active.hurry(grace)
+            else:
+                active.tell(self._signals[0], f"stopped by {name}", grace)
         self._signals.clear()
         self._hook_caller.cancel()
 
@@ -274,8 +281,9 @@ class Worker:
         active.wire.close()
         active.end_leftovers()
         self.display.ended(active.name)
-        self.tally.moved(State.RUNNING, self._endings.conclude(active, stopping))
-        self._queue.let_go(active.claimed.seed_dir)
+        state = self._endings.conclude(active, stopping)
+        self.tally.moved(State.RUNNING, state)
+        self._queue.let_go(active.claimed, again=state is State.WAITING)
         storage_dir = active.claimed.storage_dir
         self.leases.drop(storage_dir)
         busy = any(other.active.claimed.storage_dir == storage_dir for other in self._slots if other.active)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 _LINUX = sys.platform == "linux"
@@ -75,6 +76,16 @@ def die_with_parent(parent: int) -> None:
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
     if os.getppid() != parent:
         os._exit(1)
+
+
+@contextlib.contextmanager
+def dying_with_parent(parent: int) -> Iterator[None]:
+    """As die_with_parent, only inside the block (Linux; elsewhere not at all)."""
+    if _LINUX:
+        die_with_parent(parent)
+    yield
+    if _LINUX:
+        _prctl(1, 0)
 
 
 def _end_after(parent: int) -> None:
