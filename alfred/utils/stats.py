@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alfred.errors import UsageError, did_you_mean
 
-__all__ = ["get_95_confidence_interval", "get_95_confidence_interval_of_sequence"]
+__all__ = ["confidence_intervals", "get_95_confidence_interval", "get_95_confidence_interval_of_sequence"]
 
 Floats = NDArray[np.float64]
 
@@ -46,24 +45,33 @@ def get_95_confidence_interval_of_sequence(
     Every time step is treated as by `get_95_confidence_interval`; they may have different numbers of
     samples. Bootstrap draws are shared by all time steps with as many samples.
     """
+    rows = [np.array([np.nan if v is None else v for v in row], dtype=np.float64) for row in list_of_samples]
+    values = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
+    for at, row in enumerate(rows):
+        values[at, : len(row)] = row
+    return confidence_intervals(values, method, rng)
+
+
+def confidence_intervals(
+    values: Floats, method: str, rng: np.random.Generator | None = None
+) -> tuple[Floats, Floats, Floats]:
+    """(means, err_ups, err_downs), each (n_points,), of (n_points, n_samples) values, NaN for none.
+
+    As `get_95_confidence_interval_of_sequence`, without a step in Python for each point.
+    """
     if method not in _METHODS:
         raise UsageError(f"no interval is called {method!r}: {did_you_mean(str(method), _METHODS)}")
-    points = [_present(samples) for samples in list_of_samples]
-    means, err_ups, err_downs = (np.full(len(points), np.nan) for _ in range(3))
+    means, err_ups, err_downs = (np.full(len(values), np.nan) for _ in range(3))
     generator = np.random.default_rng(_SEED) if rng is None else rng
-    sizes = np.array([len(samples) for samples in points], dtype=int)
+    is_there = ~np.isnan(values)
+    sizes = is_there.sum(axis=1)
     for n in sorted(set(sizes.tolist()) - {0}):
         at = np.flatnonzero(sizes == n)
-        values = np.stack([points[i] for i in at])
-        means[at] = values.mean(axis=1)
+        present = values[at][is_there[at]].reshape(len(at), n)
+        means[at] = present.mean(axis=1)
         if n > 1:
-            err_ups[at], err_downs[at] = _errors(values, method, generator)
+            err_ups[at], err_downs[at] = _errors(present, method, generator)
     return means, err_ups, err_downs
-
-
-def _present(samples: Iterable[float | None]) -> Floats:
-    values = np.array([np.nan if value is None else value for value in samples], dtype=np.float64)
-    return values[~np.isnan(values)]
 
 
 def _errors(values: Floats, method: str, rng: np.random.Generator) -> tuple[Floats, Floats]:
