@@ -1,0 +1,153 @@
+"""Client projects to launch in, in real processes, and a look at what they left."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+import alfred
+
+PROJECTS = Path(__file__).resolve().parent.parent / "projects"
+FLAGS = ("UNHATCHED", "COMPLETED", "CRASH.txt")
+
+
+def wait_for(what, limit=60.0):
+    """The first true answer of `what()`; asks again and again, and gives up only after a long time."""
+    end = time.monotonic() + limit
+    while not (answer := what()):
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.01)
+    return answer
+
+
+class Client:
+    """A copy of one of tests/projects; every process that is started for it carries its mark."""
+
+    def __init__(self, folder, project):
+        shutil.copytree(PROJECTS / project, folder)
+        self.folder = folder
+        self.root = folder / "storage"
+        self.mark = f"ALFRED_TEST_MARK={uuid.uuid4().hex}"
+        (folder / "journal").mkdir(exist_ok=True)
+
+    def lay(self, *dos, name="Ab1_any_thing_grid_x", seeds=(1,)):
+        """Lay a storage directory as older tools left them: experiment N does the Nth of `dos`."""
+        storage_dir = self.root / name
+        for number, do in enumerate(dos, start=1):
+            for seed in seeds:
+                seed_dir = storage_dir / f"experiment{number}" / f"seed{seed}"
+                seed_dir.mkdir(parents=True)
+                config = {"alg_name": "any", "task_name": "thing", "desc": "grid_x", "seed": seed, "do": do}
+                (seed_dir / "config.json").write_text(json.dumps(config))
+                (seed_dir / "config_unique.json").write_text(json.dumps({"seed": seed, "do": do}))
+                (seed_dir / "UNHATCHED").touch()
+        return storage_dir
+
+    def prepare(self, schedule_file, *words):
+        """Lay a search with `alfred prepare`; its storage directories."""
+        before = set(self.root.glob("*_*"))
+        words = ("--schedule_file", schedule_file, "--desc", "x", "--ask_for_validation", "false", *words)
+        self.run(*words, module="alfred.prepare_schedule", check=True)
+        return sorted(set(self.root.glob("*_*")) - before)
+
+    def environment(self, **more):
+        name, _, value = self.mark.partition("=")
+        clean = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+        return {**clean, "PYTHONPATH": str(Path(alfred.__file__).parents[1]), name: value, **more}
+
+    def command(self, *words, module="alfred.launch_schedule"):
+        return [sys.executable, "-m", module, *map(str, words)]
+
+    def run(self, *words, module="alfred.launch_schedule", env=None, **options):
+        """A command typed in the project's folder, awaited."""
+        options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, **options}
+        return subprocess.run(
+            self.command(*words, module=module),
+            **{"cwd": self.folder, "env": self.environment(**(env or {})), "timeout": 100, **options},
+        )
+
+    def start(self, *words, env=None, **options):
+        """A launch that goes on while the test does something else."""
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **options}
+        options = {"text": True, "cwd": self.folder, "env": self.environment(**(env or {})), **options}
+        return subprocess.Popen(self.command(*words), **options)
+
+    def processes(self):
+        """Every living process with the mark: launchers, servers, runs and whatever they started."""
+        mark = self.mark.encode()
+        return {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _has(pid, mark)}
+
+    def journal(self):
+        """What the runs of `scripted` noted: name of the run -> [(start or end, process, time), ...]."""
+        notes = {}
+        for path in sorted((self.folder / "journal").iterdir()):
+            lines = [line.split() for line in path.read_text().splitlines()]
+            notes[path.name] = [(word, int(pid), float(when)) for word, pid, when in lines]
+        return notes
+
+    def started(self, how_many=1):
+        """Wait until that many runs have begun."""
+        return wait_for(lambda: len(found := self.journal()) >= how_many and found)
+
+
+def _has(pid, mark):
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return mark in environment.split(b"\0") and state not in "ZX"
+
+
+def states(storage_dir):
+    """experiment/seed -> the names of all flags and batons there."""
+    return {
+        f"{path.parent.name}/{path.name}": sorted(
+            entry.name
+            for entry in path.iterdir()
+            if entry.name in FLAGS or entry.name.startswith(("RUNNING.", "RESETTING."))
+        )
+        for path in storage_dir.glob("experiment*/seed*")
+    }
+
+
+def counts(storage_dir):
+    """How many runs carry which flags, RUNNING.* without the owner."""
+    found = {}
+    for names in states(storage_dir).values():
+        key = "+".join(name.partition(".")[0] if name.startswith("R") else name for name in names)
+        found[key] = found.get(key, 0) + 1
+    return found
+
+
+@pytest.fixture
+def client(tmp_path):
+    """A fresh copy of a project of tests/projects: `client("tiny")`; leftover processes fail the test."""
+    clients = []
+
+    def make(project="scripted", folder="project"):
+        clients.append(Client(tmp_path / folder, project))
+        return clients[-1]
+
+    yield make
+    for one in clients:
+        end = time.monotonic() + 5
+        while (left := one.processes()) and time.monotonic() < end:
+            time.sleep(0.02)
+        for pid in left:
+            os.kill(pid, 9)
+        assert not left, "processes were left behind"
+
+
+@pytest.fixture(scope="session")
+def look():
+    """The functions of this file, for tests that can't import it."""
+    return sys.modules[__name__]
