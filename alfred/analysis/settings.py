@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import alfred.defaults
+from alfred.analysis.intervals import METHODS
+from alfred.analysis.scores import AGGREGATIONS, GOALS
 from alfred.errors import UsageError, did_you_mean
 
 EVALUATION_RUNS = "evaluation_runs"
-AGGREGATIONS = ("min", "max", "avg", "last", "mean_on_last_20_percents")
-INTERVALS = ("student_t", "bootstrapped_CI", "stderr", "10th_quantile", "None")
-GOALS = ("max", "min")
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def settings(
     """
     interval = "None" if y_error_bars is None else y_error_bars
     goal = performance_goal or alfred.defaults.DEFAULT_BENCHMARK_PERFORMANCE_GOAL
-    _known("y_error_bars", interval, INTERVALS)
+    _known("y_error_bars", interval, METHODS)
     _known("performance_aggregation", performance_aggregation, AGGREGATIONS)
     _known("performance_goal", goal, GOALS)
     if n_eval_runs < 1:
