@@ -1,4 +1,4 @@
-"""What one process alone does in a storage directory: plots and summary when all runs ended, and cleaning.
+"""What one process alone does in a storage directory: plots and summary, cleaning, laying its retrain.
 
 Each is a baton in `.alfred/<chore>/`: WAITING, RUNNING.<owner> or DONE, moved by rename only, so that of any
 number of launchers exactly one does it, and one that died doing it blocks nobody.
@@ -16,8 +16,9 @@ from alfred.storage.leases import Verdict
 from alfred.storage.owners import Owner
 
 PLOTS, SUMMARY = "plots", "summary"
-CHORES = (PLOTS, SUMMARY)  # done once; cleaning may be done again and again
+CHORES = (PLOTS, SUMMARY)  # done once; the others may be done again and again
 CLEANING = "cleaning"
+RETRAINING = "retraining"
 WAITING, DONE, RUNNING_PREFIX = "WAITING", "DONE", "RUNNING."
 
 

@@ -41,7 +41,8 @@ class Preparation:
     """What one preparation lays in one storage directory.
 
     `variations` (grid) are the lists searched over, with those of algorithms, tasks and seeds; `picture`
-    (random) is a PNG of the sampled values.
+    (random) is a PNG of the sampled values; `origin` names the storage directory it was copied or is
+    trained again from.
     """
 
     alg_name: str
@@ -53,6 +54,7 @@ class Preparation:
     picture: bytes | None = None
     sampling_seed: int | None = None
     schedule_file: str = ""
+    origin: str = ""
 
 
 def lay_search(root: Path, searches: Sequence[Preparation], list_file: Path | None = None) -> list[str]:
@@ -70,7 +72,7 @@ def lay_search(root: Path, searches: Sequence[Preparation], list_file: Path | No
         for id_, plan in zip(ids, searches, strict=True)
     ]
     names = [make_storage_name(*field) for field in fields]
-    with _one_line_errors(root):
+    with one_line_errors(root):
         folder = LayingFolder.make(root, this_process())
         try:
             for name, field, plan in zip(names, fields, searches, strict=True):
@@ -85,6 +87,7 @@ def lay_search(root: Path, searches: Sequence[Preparation], list_file: Path | No
                     repositories,
                     time_stamp(),
                     __version__,
+                    plan.origin,
                 )
                 _build_storage(folder.path / name, plan, metadata)
             folder.commit([Move(name, name) for name in names], list_file, names)
@@ -101,12 +104,12 @@ def lay_more(root: Path, storage_name: str, more: Preparation) -> tuple[int, int
         StorageError: the storage directory can't be written.
     """
     storage_dir = root / storage_name
-    with _one_line_errors(root):
+    with one_line_errors(root):
         folder = LayingFolder.make(root, this_process())
         try:
             first, last = preparations.reserve(storage_dir, _preparation_record(more), len(more.experiments))
             for number, experiment in enumerate(more.experiments, start=first):
-                _build_experiment(folder.path / f"experiment{number}", experiment)
+                build_experiment(folder.path / f"experiment{number}", experiment)
             moves = [
                 Move(f"experiment{number}", f"{storage_name}/experiment{number}")
                 for number in range(first, last + 1)
@@ -133,13 +136,13 @@ def _build_storage(storage_dir: Path, plan: Preparation, metadata: Metadata) -> 
     if plan.picture is not None:
         files.create(storage_dir / preparations.picture_name(storage_dir), plan.picture, durable=False)
     for number, experiment in enumerate(plan.experiments, start=1):
-        _build_experiment(storage_dir / f"experiment{number}", experiment)
+        build_experiment(storage_dir / f"experiment{number}", experiment)
     preparations.publish_variations(storage_dir)
 
 
-def _build_experiment(experiment_dir: Path, experiment: Experiment) -> None:
-    """One experiment directory with its seeds. The texts are made once and the seed put in, since a search
-    has thousands of runs."""
+def build_experiment(experiment_dir: Path, experiment: Experiment) -> None:
+    """Make one experiment directory with its seeds, in a folder that is being laid. It stays close to the
+    system, since a search has thousands of runs."""
     experiment_dir.mkdir()
     folder = os.fspath(experiment_dir)
     config = dict(experiment.config)
@@ -177,7 +180,8 @@ def _preparation_record(plan: Preparation) -> dict[str, Any]:
 
 
 @contextmanager
-def _one_line_errors(root: Path) -> Iterator[None]:
+def one_line_errors(root: Path) -> Iterator[None]:
+    """What the disk refuses while something is laid in `root` becomes a StorageError."""
     try:
         yield
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 from collections.abc import Sequence
@@ -72,18 +73,27 @@ class LayingFolder:
 
     def _carry_out(self, moves: Sequence[Move], list_file: Path | None, lines: Sequence[str]) -> None:
         for move in moves:
-            source = self.path / move.source
-            if source.exists():
-                os.rename(source, self.root / move.target)
+            self._place(move)
         for folder in {(self.root / move.target).parent for move in moves}:
             files.sync_folder(folder)
-            if folder != self.root:  # more experiments for a storage directory that stood already
-                preparations.publish_variations(folder)
-                chores.reopen(folder)
+        for storage_dir in {self.root / Path(move.target).parts[0] for move in moves if "/" in move.target}:
+            if storage_dir.is_dir():  # more runs for a storage directory that stood already
+                preparations.publish_variations(storage_dir)
+                chores.reopen(storage_dir)
         if list_file is not None:
             listed = list_file.read_text("utf-8").splitlines() if list_file.exists() else []
             files.append_lines(list_file, [line for line in lines if line not in listed])
         files.remove_tree(self.path)
+
+    def _place(self, move: Move) -> None:
+        """A source that is gone stands in its place already; what somebody else put there stays."""
+        try:
+            os.rename(self.path / move.source, self.root / move.target)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
 
 
 def recover(root: Path, observer: Owner | None = None) -> list[str]:
