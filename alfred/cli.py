@@ -12,16 +12,19 @@ import contextlib
 import importlib
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import alfred
 import alfred.defaults
-from alfred.errors import AlfredError, MissingDependencyError, UsageError, did_you_mean
+from alfred.errors import AlfredError, MissingDependencyError, NothingToDoError, UsageError, did_you_mean
 
 DONE, NOT_ALL_DONE, MISTAKE, NOTHING_WORKED_ON, INTERRUPTED = 0, 1, 2, 3, 130
+_LONGEST_RANGE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,36 @@ def confirm(text: str, ask: bool = True) -> bool:
             return False
         print("Please answer y or n.")
     return True
+
+
+def existing(storage_dirs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The storage directories that are there and, told in a line each, those that are not.
+
+    Raises NothingToDoError when none of those asked for is.
+    """
+    there = [path for path in storage_dirs if path.is_dir()]
+    missing = [path for path in storage_dirs if path not in there]
+    for path in missing:
+        _complain(f"notice: {path} does not exist: passed over", NOT_ALL_DONE)
+    if missing and not there:
+        raise NothingToDoError("nothing could be worked on: every storage directory was passed over")
+    return there, missing
+
+
+def numbers(option: str, text: str | None) -> frozenset[int] | None:
+    """What "3,7" or "1-5,9" selects; None for no text. Raises UsageError."""
+    if text is None:
+        return None
+    chosen: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,15})(?:-([0-9]{1,15}))?\s*", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if not 0 <= last - first < _LONGEST_RANGE:
+            raise UsageError(
+                f"{option} {text}: {part!r} is no number and no range; write it as in 3,7 or 1-5,9"
+            )
+        chosen.update(range(first, last + 1))
+    return frozenset(chosen)
 
 
 def run(

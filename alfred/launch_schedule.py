@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from alfred.storage.owners import Owner
 
 ORDERS = ("experiment", "seed")
-_LONGEST_RANGE = 1_000_000
 START_METHODS = ("forkserver", "fork", "spawn")
 
 
@@ -60,7 +59,8 @@ def launch_schedule(
 
     if in_process and (timeout is not None or str(n_processes) != "1"):
         raise UsageError("--in_process does one run after the other: leave out --timeout and --n_processes")
-    only_experiments, only_seeds = numbers("--experiments", experiments), numbers("--seeds", seeds)
+    only_experiments = cli.numbers("--experiments", experiments)
+    only_seeds = cli.numbers("--seeds", seeds)
     environments = _environments(n_processes, gpus, threads_per_run)
     owner = this_process()
     with _loaded(start_method, in_process, environments[0], owner) as launcher:
@@ -112,22 +112,6 @@ def parser() -> cli.Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
     return cli.run(_door, parser(), argv)
-
-
-def numbers(option: str, text: str | None) -> frozenset[int] | None:
-    """What "3,7" or "1-5,9" selects; None for no text. Raises UsageError."""
-    if text is None:
-        return None
-    chosen: set[int] = set()
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*([0-9]{1,15})(?:-([0-9]{1,15}))?\s*", part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-        if not 0 <= last - first < _LONGEST_RANGE:
-            raise UsageError(
-                f"{option} {text}: {part!r} is no number and no range; write it as in 3,7 or 1-5,9"
-            )
-        chosen.update(range(first, last + 1))
-    return frozenset(chosen)
 
 
 def _door(options: argparse.Namespace) -> int:

@@ -6,19 +6,29 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from alfred import cli
 from alfred.errors import ScheduleError, StorageError, UsageError, did_you_mean
+from alfred.search import wording
 
 if TYPE_CHECKING:
     from alfred.search.schedule import Schedule
     from alfred.storage.creation import Preparation
 
-_READABLE = 12  # values of one parameter
+_MOST_SEEDS = 1_000_000
+
+
+@dataclass(frozen=True)
+class MoreSeeds:
+    """Fresh seeds for experiments that stand already, as asked for."""
+
+    how_many: int | None
+    storage_name: str | None
+    experiments: str | None = None  # "3,7"; None: all
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ class Target:
 
 
 def prepare_schedule(
-    schedule_file: str | Path,
+    schedule_file: str | Path | None = None,
     desc: str | None = None,
     add_to_folder: str | None = None,
     resample: bool = True,
@@ -40,12 +50,18 @@ def prepare_schedule(
     root_dir: str | Path | None = None,
     ask_for_validation: bool = True,
     dry_run: bool = False,
+    *,
+    add_seeds: int | None = None,
+    storage_name: str | None = None,
+    experiments: str | None = None,
 ) -> list[str]:
     """Lay the search of a schedule file, called from the folder of the client project.
 
     One storage directory is made for each algorithm and task of a new search, called `desc`;
     `add_to_folder` names an existing one that gets more experiments instead. A random search draws anew
     for each algorithm and task with `resample`, always the same for the same `sampling_seed`.
+    Without a schedule file, `add_seeds` fresh seeds are laid in the experiments ("3,7"; None: all) of the
+    storage directory `storage_name`.
     Returns the names of the storage directories laid or added to: none after the answer n or a dry run.
     Raises AlfredError, before anything is made, when the project, the schedule or the root can't be used.
     """
@@ -54,7 +70,13 @@ def prepare_schedule(
     from alfred.search.schedule import load_schedule
     from alfred.utils.directory_tree import get_root
 
+    if add_seeds is not None or storage_name is not None or experiments is not None:
+        _check_seeds_alone(schedule_file, desc, add_to_folder, sampling_seed)
+        more = MoreSeeds(add_seeds, storage_name, experiments)
+        return _add_seeds(more, root_dir, ask_for_validation, dry_run)
     _check_request(desc, add_to_folder, sampling_seed)
+    if schedule_file is None:
+        raise UsageError("give --schedule_file: the schedule whose search is to be laid")
     schedule = load_schedule(schedule_file, load_project())
     root = Path.cwd() / get_root(root_dir)
     _check_writable(schedule, root, takes_list=add_to_folder is None)
@@ -81,16 +103,16 @@ def parser() -> cli.Parser:
         "Nothing is run yet: `alfred launch` does that.",
         "examples, in the folder that holds main.py:\n"
         "  alfred prepare --schedule_file schedules/lr/grid_schedule_lr.py --desc try\n"
-        "  alfred prepare --schedule_file schedules/lr/grid_schedule_lr.py --add_to_folder Ju1_a_t_grid_try",
+        "  alfred prepare --schedule_file schedules/lr/grid_schedule_lr.py --add_to_folder Ju1_a_t_grid_try\n"
+        "  alfred prepare --add_seeds 5 --storage_name Ju1_a_t_grid_try --experiments 3,7",
     )
     options.add_argument(
         "--schedule_file",
-        required=True,
         metavar="FILE",
         help="the schedule, schedules/<name>/grid_schedule_<name>.py or random_schedule_<name>.py: "
         "the file's name tells the kind of search",
     )
-    place = options.add_mutually_exclusive_group(required=True)
+    place = options.add_mutually_exclusive_group()
     place.add_argument("--desc", metavar="TEXT", help="a new search, called grid_TEXT or random_TEXT")
     place.add_argument(
         "--add_to_folder",
@@ -109,6 +131,7 @@ def parser() -> cli.Parser:
         metavar="INT",
         help="random search: draw as a search with this seed did (default: a new one, shown and recorded)",
     )
+    _add_seed_options(options)
     cli.add_root_dir(options)
     cli.add_confirmation(options)
     cli.add_boolean(options, "--dry_run", default=False, help="show what would be laid and make nothing")
@@ -125,6 +148,21 @@ def _door(options: argparse.Namespace) -> int:
     return cli.DONE
 
 
+def _add_seed_options(options: argparse.ArgumentParser) -> None:
+    group = options.add_argument_group("instead of a schedule")
+    group.add_argument(
+        "--add_seeds",
+        type=int,
+        metavar="INT",
+        help="lay that many fresh seeds, the same for all, in the experiments of --storage_name; a search "
+        "and its retrain never get the same ones",
+    )
+    group.add_argument("--storage_name", metavar="NAME", help="the storage directory that gets more seeds")
+    group.add_argument(
+        "--experiments", metavar="3,7|1-5", help="more seeds in these experiments only (default: all)"
+    )
+
+
 def _check_request(desc: str | None, add_to_folder: str | None, sampling_seed: int | None) -> None:
     if (desc is None) == (add_to_folder is None):
         raise UsageError(
@@ -134,6 +172,23 @@ def _check_request(desc: str | None, add_to_folder: str | None, sampling_seed: i
         raise UsageError("--desc is empty: say in a word what the search is about")
     if sampling_seed is not None and sampling_seed < 0:
         raise UsageError(f"--sampling_seed is {sampling_seed}: give a whole number from 0 on")
+
+
+def _check_seeds_alone(
+    schedule_file: str | Path | None, desc: str | None, add_to_folder: str | None, sampling_seed: int | None
+) -> None:
+    given = {
+        "--schedule_file": schedule_file,
+        "--desc": desc,
+        "--add_to_folder": add_to_folder,
+        "--sampling_seed": sampling_seed,
+    }
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(
+                f"--add_seeds, --storage_name and --experiments are about experiments that stand already: "
+                f"leave out {name}, or leave these out"
+            )
 
 
 def _find_target(schedule: Schedule, desc: str | None, add_to_folder: str | None, root: Path) -> Target:
@@ -209,10 +264,10 @@ def _summary(schedule: Schedule, target: Target, plans: Sequence[Preparation]) -
     n_runs = len(plans) * n_experiments * len(schedule.seeds)
     lines = {
         "search": f"{schedule.kind}, from {os.path.relpath(schedule.path)}",
-        "algorithms": _joined(dict.fromkeys(plan.alg_name for plan in plans)),
-        "tasks": _joined(dict.fromkeys(plan.task_name for plan in plans)),
+        "algorithms": wording.joined(dict.fromkeys(plan.alg_name for plan in plans)),
+        "tasks": wording.joined(dict.fromkeys(plan.task_name for plan in plans)),
         "experiments": f"{n_experiments} for each algorithm and task",
-        "seeds": _joined(schedule.seeds),
+        "seeds": wording.joined(schedule.seeds),
         "runs": f"{len(plans)} x {n_experiments} x {len(schedule.seeds)} = {n_runs}",
         "desc": target.desc,
         "root": f"{target.root}{'' if target.root.exists() else ' (will be made)'}",
@@ -221,23 +276,8 @@ def _summary(schedule: Schedule, target: Target, plans: Sequence[Preparation]) -
         lines["added to"] = target.storage_name
     if plans[0].sampling_seed is not None:
         lines["sampling seed"] = str(plans[0].sampling_seed)
-    lines |= {f"  {name}": _told(values) for name, values in varied_values(plans).items()}
-    width = max(map(len, lines))
-    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
-
-
-def _joined(values: Iterable[Any]) -> str:
-    return ", ".join(map(str, values))
-
-
-def _told(values: Sequence[Any]) -> str:
-    """A searched parameter's values, each once; from where to where if that is more than anybody reads."""
-    texts = list(dict.fromkeys(map(str, values)))
-    if len(texts) <= _READABLE:
-        return ", ".join(texts)
-    if all(isinstance(value, int | float) for value in values):
-        return f"{len(texts)} values from {min(values):.4g} to {max(values):.4g}"
-    return f"{', '.join(texts[:_READABLE])}, ... ({len(texts)} values)"
+    lines |= {f"  {name}": wording.told(values) for name, values in varied_values(plans).items()}
+    return wording.table(lines)
 
 
 def _lay(schedule: Schedule, target: Target, plans: Sequence[Preparation]) -> list[str]:
@@ -265,12 +305,53 @@ def _with_picture(plan: Preparation, schedule: Schedule) -> Preparation:
     return replace(plan, picture=sampled_hyperparams_png(varied_values([plan])))
 
 
+def _add_seeds(more: MoreSeeds, root_dir: str | Path | None, ask: bool, dry_run: bool) -> list[str]:
+    from alfred.project import set_up
+    from alfred.storage import laying
+    from alfred.storage.more_seeds import choose_experiments, lay_seeds, next_seeds
+    from alfred.utils.directory_tree import get_root
+    from alfred.utils.misc import select_storage_dirs
+
+    if more.how_many is None or more.storage_name is None:
+        raise UsageError("give both --add_seeds, how many, and --storage_name, where")
+    if not 0 < more.how_many < _MOST_SEEDS:
+        raise UsageError(f"--add_seeds is {more.how_many}: give a whole number from 1 on")
+    set_up()
+    (storage_dir,) = select_storage_dirs(None, more.storage_name, Path.cwd() / get_root(root_dir))
+    laying.recover(storage_dir.parent)
+    experiments = choose_experiments(storage_dir, cli.numbers("--experiments", more.experiments))
+    seeds = next_seeds(storage_dir, experiments, more.how_many)
+    summary = _summary_of_seeds(storage_dir, experiments, seeds)
+    if dry_run:
+        print(f"{summary}\nDry run: nothing was made.")
+        return []
+    if not cli.confirm(summary, ask):
+        return []
+    seeds = lay_seeds(storage_dir.parent, storage_dir.name, experiments, more.how_many)
+    print(f"Added the seeds {wording.joined(seeds)} to {storage_dir.name}")
+    print(_launch_command(["--storage_name", storage_dir.name], root_dir))
+    return [storage_dir.name]
+
+
+def _summary_of_seeds(storage_dir: Path, experiments: Sequence[int], seeds: Sequence[int]) -> str:
+    lines = {
+        "added to": storage_dir.name,
+        "experiments": wording.told(experiments),
+        "seeds": wording.joined(seeds),
+        "runs": f"{len(experiments)} x {len(seeds)} = {len(experiments) * len(seeds)}",
+        "root": str(storage_dir.parent),
+    }
+    return wording.table(lines)
+
+
 def _next_step(schedule: Schedule, target: Target, names: Sequence[str], root_dir: str | Path | None) -> str:
-    words = ["alfred", "launch"]
     if target.storage_name is None:
-        words += ["--from_file", os.path.relpath(schedule.list_file)]
-    else:
-        words += ["--storage_name", *names]
+        return _launch_command(["--from_file", os.path.relpath(schedule.list_file)], root_dir)
+    return _launch_command(["--storage_name", *names], root_dir)
+
+
+def _launch_command(selection: Sequence[str], root_dir: str | Path | None) -> str:
+    words = ["alfred", "launch", *selection]
     if root_dir is not None:
         words += ["--root_dir", str(root_dir)]
     return f"Next: {shlex.join(words)}"

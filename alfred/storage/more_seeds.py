@@ -12,7 +12,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,23 @@ def runs_by_experiment(storage_dir: Path) -> dict[int, dict[int, Path]]:
     for experiment, seed, path in seed_dirs(storage_dir):
         runs.setdefault(experiment, {})[seed] = Path(path)
     return runs
+
+
+def choose_experiments(storage_dir: Path, chosen: Collection[int] | None) -> list[int]:
+    """The experiments to add seeds to, None for all; StorageError unless each stands and can be read."""
+    runs = runs_by_experiment(storage_dir)
+    if not runs:
+        raise StorageError(f"{storage_dir} holds no runs: there is nothing to add seeds to")
+    missing = sorted(set(chosen or ()) - set(runs))
+    if missing:
+        raise StorageError(
+            f"there is no experiment{missing[0]} with runs in {storage_dir}: its experiments are "
+            f"{', '.join(map(str, runs))}"
+        )
+    experiments = sorted(runs if chosen is None else chosen)
+    for number in experiments:
+        read_experiment(runs[number].values(), ())
+    return experiments
 
 
 def next_seeds(storage_dir: Path, experiments: Sequence[int], how_many: int) -> tuple[int, ...]:
