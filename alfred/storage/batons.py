@@ -103,24 +103,27 @@ def release(seed_dir: Path, owner: str, note: str, *, keep_files: bool = False) 
     reset.put_back(seed_dir, resetting(owner), note, keep_files=keep_files)
 
 
-def reap(seed_dir: Path, dead: Baton, me: str, *, keep_files: bool = False, death: bool = True) -> bool:
-    """Put back a run whose owner is proven dead (running or resetting); False: somebody else did.
+def reap(
+    seed_dir: Path, dead: Baton, me: str, *, keep_files: bool = False, death: bool = True
+) -> State | None:
+    """Put back a run whose owner is proven dead (running or resetting); its state then, None: somebody
+    else did.
 
     Whatever is left of its processes on this machine must have been ended before. The third death that
     left no report makes it a crash: a run that takes its machine down must not be started for ever.
     `death=False` does not count this one (the machine was started anew, the job was preempted).
     """
     if not _move(seed_dir, dead, resetting(me)):
-        return False
+        return None
     count = attempts.read_attempts(seed_dir)
     if dead.state is State.RUNNING and death:
         count = attempts.Attempts(count.attempt, count.deaths + 1)
         attempts.write_attempts(seed_dir, count)
         if count.deaths >= attempts.MAX_DEATHS:
             _crash_from(resetting(me), seed_dir, me, _deaths_report(dead.owner, me, count))
-            return True
+            return State.CRASHED
     reset.put_back(seed_dir, resetting(me), f"its owner {dead.owner} died", keep_files=keep_files)
-    return True
+    return State.WAITING
 
 
 def clean_crash(seed_dir: Path, me: str) -> bool:
@@ -155,7 +158,7 @@ def _adopt(seed_dir: Path, me: str) -> bool:
     if len(batons_among(os.listdir(seed_dir))) > 1:
         (seed_dir / adopted.name).unlink()
         return False
-    return reap(seed_dir, adopted, me, death=False)
+    return reap(seed_dir, adopted, me, death=False) is not None
 
 
 def _crash_from(source: Baton, seed_dir: Path, owner: str, report: str) -> None:

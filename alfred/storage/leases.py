@@ -183,8 +183,9 @@ def watch_silence(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     progress: Callable[[int, int], None] = lambda look, looks: None,
-) -> set[Suspect]:
-    """The suspects that stay silent for five looks of the observer's own clock, one interval apart.
+) -> dict[Suspect, object]:
+    """The suspects that stay silent for five looks of the observer's own clock, one interval apart, each
+    with the time stamps (see `stamps`) that never changed.
 
     A look that fails or takes longer than an interval starts the count anew; after three times as many
     looks whoever is not proven dead stays in doubt. An owner of an earlier boot of this very host needs two.
@@ -201,16 +202,32 @@ def watch_silence(
         progress(min(turn, LOOKS), LOOKS)
         if any(watch.verdict is Verdict.DOUBT for watch in open_ones):
             sleep(interval)
-    return {suspect for suspect, watch in watched.items() if watch.verdict is Verdict.DEAD}
+    return {suspect: watch.seen for suspect, watch in watched.items() if watch.verdict is Verdict.DEAD}
+
+
+def stamps(suspect: Suspect) -> object:
+    """All that a beat changes, asked by name and by an open file: an NFS client may answer either from its
+    cache. Without a lease the seed directory itself is looked at. Raises OSError."""
+    lease = owners_dir(suspect.storage_dir) / suspect.owner_name
+    try:
+        handle = os.open(lease, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        found = os.stat(suspect.seed_dir)
+        return (found.st_mtime_ns, *sorted(os.listdir(suspect.seed_dir)))
+    try:
+        opened = os.fstat(handle)
+    finally:
+        os.close(handle)
+    named = os.stat(lease)
+    return (opened.st_mtime_ns, opened.st_ino, named.st_mtime_ns, named.st_ino)
 
 
 class _Watch:
     """The looks at one suspect."""
 
     def __init__(self, suspect: Suspect, observer: Owner) -> None:
-        self.lease = owners_dir(suspect.storage_dir) / suspect.owner_name
-        self.seed_dir = suspect.seed_dir
-        owner = read_owner(self.lease)
+        self.suspect = suspect
+        owner = read_owner(owners_dir(suspect.storage_dir) / suspect.owner_name)
         self.interval = owner.beat if owner else observer.beat
         rebooted = owner is not None and _same_host(owner, observer) and owner.boot != observer.boot != ""
         self.needed = 2 if rebooted else LOOKS
@@ -222,32 +239,17 @@ class _Watch:
     def look(self, clock: Callable[[], float]) -> None:
         before = clock()
         try:
-            stamps = self._stamps()
+            seen = stamps(self.suspect)
         except OSError:
-            stamps = None
+            seen = None
         after = clock()
-        if stamps is None or after - before > self.interval:
+        if seen is None or after - before > self.interval:
             self.silent, self.seen = 0, None
         elif self.seen is None:
-            self.seen, self.silent, self.last = stamps, 1, after
-        elif stamps != self.seen:
+            self.seen, self.silent, self.last = seen, 1, after
+        elif seen != self.seen:
             self.verdict = Verdict.ALIVE
         elif before - self.last >= self.interval:
             self.silent, self.last = self.silent + 1, after
         if self.silent >= self.needed:
             self.verdict = Verdict.DEAD
-
-    def _stamps(self) -> object:
-        """All that a beat changes, asked by name and by an open file: an NFS client may answer either from
-        its cache. Without a lease the seed directory itself is looked at."""
-        try:
-            handle = os.open(self.lease, os.O_RDONLY | os.O_NOFOLLOW)
-        except FileNotFoundError:
-            found = os.stat(self.seed_dir)
-            return (found.st_mtime_ns, sorted(os.listdir(self.seed_dir)))
-        try:
-            opened = os.fstat(handle)
-        finally:
-            os.close(handle)
-        named = os.stat(self.lease)
-        return (opened.st_mtime_ns, opened.st_ino, named.st_mtime_ns, named.st_ino)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +28,11 @@ _MADE_WHEN_ALL_ENDED = (
 
 @dataclass
 class Findings:
-    """The runs of one storage directory by what is known of them; `put_back` are those reset so far."""
+    """The runs of one storage directory by what is known of them, and what was done about them so far.
+
+    `put_back` wait again, `given_up` became crashes by their third death, `failed` says what went wrong.
+    `silent` holds, for runs whose owner was found dead by its silence, what was watched and its time stamps.
+    """
 
     storage_dir: Path
     runs: list[tuple[Run, Condition]] = field(default_factory=list)
@@ -35,7 +40,15 @@ class Findings:
     doubtful: list[Run] = field(default_factory=list)
     bare: list[Run] = field(default_factory=list)
     crashed: list[Run] = field(default_factory=list)
+    silent: dict[Run, tuple[Suspect, object]] = field(default_factory=dict)
     put_back: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def conditions(self) -> Counter[Condition]:
+        """How many runs are in each condition, by all that is known of their owners now."""
+        dead = set(self.dead)
+        return Counter(Condition.STOPPED if run in dead else condition for run, condition in self.runs)
 
 
 def find(storage_dir: Path, observer: Owner) -> Findings:
@@ -56,54 +69,128 @@ def find(storage_dir: Path, observer: Owner) -> Findings:
 
 def watch(findings: Iterable[Findings], observer: Owner, progress: Callable[[int, int], None]) -> None:
     """Watch all owners in doubt at once; the runs of those that stay silent are dead from then on."""
-    holders: dict[tuple[Path, str], list[tuple[Findings, Run]]] = {}
+    holders: dict[Suspect, list[tuple[Findings, Run]]] = {}
     for found in findings:
-        for run in found.doubtful:
-            owner = run.baton.owner if run.baton else ""
-            holders.setdefault((found.storage_dir, owner), []).append((found, run))
-    suspects = {Suspect(*key, Path(held[0][1].seed_dir)): held for key, held in holders.items()}
-    for suspect in leases.watch_silence(suspects, observer, progress=progress):
-        for found, run in suspects[suspect]:
+        for suspect, run in _suspects(found):
+            holders.setdefault(suspect, []).append((found, run))
+    for suspect, stamps in leases.watch_silence(holders, observer, progress=progress).items():
+        for found, run in holders[suspect]:
             found.doubtful.remove(run)
             found.dead.append(run)
+            found.silent[run] = (suspect, stamps)
 
 
 def put_back(
-    found: Findings, me: Leases, *, clean_crashes: bool = False, keep_files: bool = False
+    found: Findings,
+    me: Leases,
+    *,
+    clean_crashes: bool = False,
+    keep_files: bool = False,
+    each: Callable[[], object] = lambda: None,
 ) -> list[str]:
     """Reset the runs found dead, those without any baton and, if asked, the crashed ones.
 
     Returns the seed directories that wait again; a run that somebody else took meanwhile is not among them.
-    Plots and summary, which showed the runs as they were, go.
+    Plots and summary, which showed the runs as they were, go. `each()` is called after each run.
+    What fails is noted in `found.failed`; our lease then stays as long as we live, since a reset may stand
+    half done: whoever comes next sees at once that its owner is dead.
     """
     me.hold(found.storage_dir)
     try:
-        for run in found.dead:
-            if _reap(run, found.storage_dir, me.owner, keep_files):
-                found.put_back.append(run.seed_dir)
+        for run in _still_dead(found):
+            with _noting(found, run.seed_dir):
+                _reap(found, run, me.owner, keep_files)
+            each()
         if found.bare:
-            found.put_back += _adopt(found, me.owner)
-        if clean_crashes:
-            cleaned = [run for run in found.crashed if batons.clean_crash(Path(run.seed_dir), me.owner.name)]
-            found.put_back += [run.seed_dir for run in cleaned]
+            with _noting(found, str(found.storage_dir)):
+                found.put_back += _adopt(found, me.owner)
+            each()
+        for run in found.crashed if clean_crashes else ():
+            with _noting(found, run.seed_dir):
+                if batons.clean_crash(Path(run.seed_dir), me.owner.name):
+                    found.put_back.append(run.seed_dir)
+            each()
     finally:
         if found.put_back:
             _forget_figures(found.storage_dir)
+    if not found.failed:
         me.drop(found.storage_dir)
         me.leave(found.storage_dir)
     _remove_dead_leases(found.storage_dir, me.owner)
     return found.put_back
 
 
-def _reap(run: Run, storage_dir: Path, me: Owner, keep_files: bool) -> bool:
+def put_back_dead(
+    storage_dirs: Iterable[Path],
+    me: Leases,
+    *,
+    keep_files: bool = False,
+    say: Callable[[str], object] = lambda text: None,
+) -> list[str]:
+    """Put back every run that is proven dead at once; returns those that wait again.
+
+    Crashed runs and those whose owner is in doubt stay as they are. `say` is told in a line what failed.
+    """
+    done = []
+    for storage_dir in storage_dirs:
+        found = find(storage_dir, me.owner)
+        try:
+            done += put_back(found, me, keep_files=keep_files)
+        except OSError as error:
+            found.failed.append(f"{storage_dir} can't be cleaned: {error.strerror or error}")
+        for text in found.failed:
+            say(text)
+    return done
+
+
+def _suspects(found: Findings) -> Iterator[tuple[Suspect, Run]]:
+    """What to watch for each run in doubt: its owner's lease, or where there is none its own directory."""
+    first: dict[str, Path] = {}
+    for run in found.doubtful:
+        owner, seed_dir = run.baton.owner if run.baton else "", Path(run.seed_dir)
+        if (leases.owners_dir(found.storage_dir) / owner).exists():
+            seed_dir = first.setdefault(owner, seed_dir)
+        yield Suspect(found.storage_dir, owner, seed_dir), run
+
+
+def _still_dead(found: Findings) -> list[Run]:
+    """The dead but those whose silent owner was heard of again since, say while the user was asked."""
+    heard = {suspect for suspect, seen in set(found.silent.values()) if _stamps_or_none(suspect) != seen}
+    return [run for run in found.dead if run not in found.silent or found.silent[run][0] not in heard]
+
+
+def _stamps_or_none(suspect: Suspect) -> object:
+    with contextlib.suppress(OSError):
+        return leases.stamps(suspect)
+    return None
+
+
+@contextlib.contextmanager
+def _noting(found: Findings, path: str) -> Iterator[None]:
+    """What fails with one run must not keep the others waiting."""
+    try:
+        yield
+    except OSError as error:
+        found.failed.append(f"{path} could not be put back: {error.strerror or error}")
+
+
+def _reap(found: Findings, run: Run, me: Owner, keep_files: bool) -> None:
     if run.baton is None:
-        return False
-    owner = read_owner(leases.owners_dir(storage_dir) / run.baton.owner)
-    same_boot = owner is not None and owner.boot == me.boot and owner.machine == me.machine
-    if same_boot and run.baton.state is State.RUNNING and not _end_processes(run, run.baton.owner):
-        return False  # something of it can't be killed: it still works in that directory
-    rebooted = owner is not None and owner.machine == me.machine and owner.boot != me.boot
-    return batons.reap(Path(run.seed_dir), run.baton, me.name, keep_files=keep_files, death=not rebooted)
+        return
+    owner = read_owner(leases.owners_dir(found.storage_dir) / run.baton.owner)
+    same_machine = owner is not None and owner.machine == me.machine
+    same_boot = same_machine and owner is not None and owner.boot == me.boot
+    # A number of another container's process is somebody else's here.
+    reachable = same_boot and owner is not None and owner.pid_namespace == me.pid_namespace
+    if reachable and run.baton.state is State.RUNNING and not _end_processes(run, run.baton.owner):
+        found.failed.append(f"{run.seed_dir} was not put back: a process that works in it can't be killed")
+        return
+    rebooted = same_machine and not same_boot
+    state = batons.reap(Path(run.seed_dir), run.baton, me.name, keep_files=keep_files, death=not rebooted)
+    if state is State.WAITING:
+        found.put_back.append(run.seed_dir)
+    elif state is State.CRASHED:
+        found.given_up.append(run.seed_dir)
 
 
 def _end_processes(run: Run, owner: str) -> bool:
