@@ -187,7 +187,7 @@ def existing(storage_dirs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     there = [path for path in storage_dirs if path.is_dir()]
     missing = [path for path in storage_dirs if path not in there]
     for path in missing:
-        _complain(f"notice: {path} does not exist: passed over", NOT_ALL_DONE)
+        notice(f"{path} does not exist: passed over")
     if missing and not there:
         raise NothingToDoError("nothing could be worked on: every storage directory was passed over")
     return there, missing
@@ -207,6 +207,11 @@ def numbers(option: str, text: str | None) -> frozenset[int] | None:
             )
         chosen.update(range(first, last + 1))
     return frozenset(chosen)
+
+
+def notice(text: str) -> None:
+    """Say on stderr, in one line, what does not end the command."""
+    _complain(f"notice: {text}", NOT_ALL_DONE)
 
 
 def run(

@@ -1,0 +1,225 @@
+"""Put runs whose process died back to waiting: the door `alfred clean`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alfred import cli
+
+if TYPE_CHECKING:
+    from alfred.storage.leases import Leases
+    from alfred.storage.owners import Owner
+    from alfred.storage.recovery import Findings
+
+
+@dataclass
+class CleanReport:
+    """What became of a cleaning: the seed directories that wait again, and in a line each what was passed
+    over (a missing storage directory, a run in conflict, what could not be put back)."""
+
+    put_back: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+
+
+def clean_interrupted(
+    from_file: str | Path | None = None,
+    storage_name: str | None = None,
+    *,
+    clean_crashes: bool = False,
+    ask_for_validation: bool = True,
+    root_dir: str | Path | None = None,
+    no_wait: bool = False,
+) -> CleanReport:
+    """Report the state of every run and put those back to waiting whose process died; what was done.
+
+    Crashed runs are put back as well with `clean_crashes`; a run that may be alive never is. Owners that
+    can't be proven dead at once (on another machine) are watched for some beats, unless `no_wait`.
+
+    Raises:
+        UsageError: both or neither of `from_file` and `storage_name`, or no answer to the question.
+        StorageError: the root, or the one storage directory, does not exist.
+        NothingToDoError: every storage directory was passed over.
+    """
+    import alfred.defaults
+    from alfred.project import set_up
+    from alfred.storage import laying
+    from alfred.storage.leases import Leases
+    from alfred.storage.owners import this_process
+    from alfred.utils.directory_tree import get_root
+    from alfred.utils.misc import select_storage_dirs
+
+    set_up()
+    laying.recover(get_root(root_dir))
+    there, missing = cli.existing(select_storage_dirs(from_file, storage_name, root_dir))
+    owner = this_process()
+    findings = _look(there, owner)
+    if not no_wait:
+        _wait_out(findings, owner)
+    _tell(findings)
+    report = CleanReport(passed_over=[f"{path} does not exist" for path in missing])
+    report.passed_over += [run.conflict for found in findings for run, _ in found.runs if run.conflict]
+    keep_files = alfred.defaults.DEFAULT_RESUME_FROM_CHECKPOINTS
+    todo = [found for found in findings if _to_put_back(found, clean_crashes)]
+    if not todo:
+        print("Nothing to put back.")
+        return report
+    if cli.confirm(_announcement(todo, clean_crashes, keep_files), ask_for_validation):
+        with contextlib.closing(Leases(owner)) as leases:
+            for found in todo:
+                _put_back(found, leases, clean_crashes, keep_files, report)
+        print(f"{_runs(len(report.put_back))} put back to waiting.")
+    return report
+
+
+def parser() -> cli.Parser:
+    """The options of the command."""
+    options = cli.new_parser(
+        "clean",
+        "Put runs whose process died back to waiting, so that `alfred launch` does them again. What they "
+        "wrote is put aside in .alfred/attempts of their seed directory. A run that may be alive is never "
+        "touched: one on another machine is watched until its silence proves it dead.",
+        "examples, in the folder that holds main.py:\n"
+        "  alfred clean --from_file schedules/lr/list_searches_lr.txt\n"
+        "  alfred clean --storage_name Ju1_f7b375e_sgd_digits_grid_try --clean_crashes true",
+    )
+    cli.add_storage_selection(options)
+    cli.add_boolean(
+        options, "--clean_crashes", default=False, help="put crashed runs (CRASH.txt) back to waiting as well"
+    )
+    cli.add_boolean(
+        options,
+        "--no_wait",
+        default=False,
+        help="don't watch owners on other machines (a good minute): leave their runs and say 'not proven'",
+    )
+    cli.add_root_dir(options)
+    cli.add_confirmation(options)
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
+    return cli.run(_door, parser(), argv)
+
+
+def _door(options: argparse.Namespace) -> int:
+    report = clean_interrupted(**vars(options))
+    return cli.NOT_ALL_DONE if report.passed_over else cli.DONE
+
+
+def _look(storage_dirs: Sequence[Path], owner: Owner) -> list[Findings]:
+    from alfred.storage import recovery
+    from alfred.utils.progress_bar import LineReporter
+
+    looked = LineReporter(_say, every=2.0)
+    findings: list[Findings] = []
+    for storage_dir in storage_dirs:
+        findings.append(recovery.find(storage_dir, owner))
+        looked(sum(len(found.runs) for found in findings), None, "runs looked at")
+    return findings
+
+
+def _wait_out(findings: Sequence[Findings], owner: Owner) -> None:
+    """Watch the owners that can't be asked, saying how far it is."""
+    from alfred.storage import recovery
+
+    doubtful = sum(len(found.doubtful) for found in findings)
+    if doubtful:
+        _say(
+            f"{_runs(doubtful)} held by processes of other machines: watching whether they are heard of; "
+            "--no_wait leaves them alone"
+        )
+        recovery.watch(findings, owner, lambda look, looks: _say(f"  look {look} of {looks} done"))
+
+
+def _tell(findings: Sequence[Findings]) -> None:
+    """The table of states, and what is wrong or not known."""
+    from alfred.report.tables import escaped, print_states
+
+    print_states([(found.storage_dir.name, found.conditions()) for found in findings])
+    for found in findings:
+        owners = Counter(run.baton.owner for run in found.doubtful if run.baton)
+        for owner, how_many in owners.items():
+            print(
+                escaped(
+                    f"{found.storage_dir.name}: {_runs(how_many)} of {owner}: not proven dead, left alone"
+                )
+            )
+        for run, _ in found.runs:
+            if run.conflict:
+                print(escaped(f"conflict, left alone: {run.conflict}"))
+
+
+def _to_put_back(found: Findings, clean_crashes: bool) -> int:
+    return len(found.dead) + len(found.bare) + (len(found.crashed) if clean_crashes else 0)
+
+
+def _announcement(todo: Sequence[Findings], clean_crashes: bool, keep_files: bool) -> str:
+    from alfred.report.tables import escaped
+
+    lines = ["To be put back to waiting:"]
+    for found in todo:
+        crashed = len(found.crashed) if clean_crashes else 0
+        counts = {
+            "whose process died": len(found.dead),
+            "without any flag": len(found.bare),
+            "crashed": crashed,
+        }
+        parts = ", ".join(f"{how_many} {what}" for what, how_many in counts.items() if how_many)
+        lines.append(escaped(f"  {found.storage_dir.name}: {parts}"))
+    if keep_files:
+        lines.append("Files of interrupted runs stay in place for the next attempt to go on from.")
+    else:
+        lines.append("What they wrote is put aside in .alfred/attempts of their seed directories.")
+    lines.append("Plots and summary flags and folders of these storage directories are removed.")
+    return "\n".join(lines)
+
+
+def _put_back(
+    found: Findings, leases: Leases, clean_crashes: bool, keep_files: bool, report: CleanReport
+) -> None:
+    """Put back what one storage directory has, and note how that went."""
+    from alfred.report.tables import escaped
+    from alfred.storage import recovery
+    from alfred.utils.progress_bar import LineReporter, PlainProgressBar
+
+    bar = PlainProgressBar(desc=f"{found.storage_dir.name}: put back", report=LineReporter(_say, every=2.0))
+    if found.bare:
+        _say(escaped(f"{found.storage_dir.name}: looking for two seconds whether runs without flag change"))
+    try:
+        recovery.put_back(found, leases, clean_crashes=clean_crashes, keep_files=keep_files, each=bar.update)
+    except OSError as error:
+        found.failed.append(f"{found.storage_dir} can't be cleaned: {error.strerror or error}")
+    report.put_back += found.put_back
+    report.passed_over += found.failed
+    for seed_dir in found.given_up:
+        print(escaped(f"{seed_dir} died for the third time: it counts as crashed now, see its CRASH.txt"))
+    for text in found.failed:
+        cli.notice(escaped(text))
+    done = len(found.put_back) + len(found.given_up) + len(found.failed)
+    if left := _to_put_back(found, clean_crashes) - done:
+        print(
+            escaped(
+                f"{found.storage_dir.name}: {_runs(left)} left as they are: taken by another process "
+                "or changed less than a minute ago"
+            )
+        )
+
+
+def _runs(how_many: int) -> str:
+    return "1 run" if how_many == 1 else f"{how_many} runs"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Commands that have no module of their own at the top."""

@@ -1,0 +1,260 @@
+"""Show what waits, runs, has ended and has crashed: the door `alfred status`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alfred import cli
+from alfred.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from alfred.storage.overview import ActiveRun, Durations, Holder, Overview
+
+_SHOWN_RUNS = 40
+_SHOWN_CRASHES = 20
+
+_JSON_KEYS = """\
+keys of --json, one object on standard output; times in seconds, null where something is not known:
+  root, time       the root directory, and when this was told
+  storage_dirs     of each: name, path, counts {waiting, running, stopped, completed, crashed, conflict,
+                   total} and durations of completed runs {median, min, max, sampled, completed} or null
+  running          of each: seed_dir, owner, host, pid, job, alive ("alive" or "not proven"), heard (how
+                   long ago its owner was heard of), being_put_back, start, seconds (since start)
+  stopped          seed directories of runs whose process is gone: `alfred clean` puts them back
+  crashes          of each group: last_line, count, example (path of one report); most frequent first
+  conflicts        what is wrong with seed directories that hold several flags
+  passed_over      storage directories that are missing or could not be read, each in a sentence"""
+
+
+def status(
+    from_file: str | Path | None = None,
+    storage_name: str | None = None,
+    *,
+    root_dir: str | Path | None = None,
+) -> dict[str, Any]:
+    """How the storage directories of a list file stand, or one, or all of the root when neither is given.
+
+    Returns what `alfred status --json` prints; nothing is written anywhere.
+    Raises AlfredError when nothing can be looked at.
+    """
+    return _as_record(*_look(from_file, storage_name, root_dir))
+
+
+def parser() -> cli.Parser:
+    """The options of the command."""
+    options = cli.new_parser(
+        "status",
+        "Show how many runs wait, run, have stopped, completed and crashed, who runs what where and since "
+        "when, how long completed runs took, and what the crash reports say. Nothing is changed.",
+        "examples, in the folder that holds main.py:\n"
+        "  alfred status\n"
+        "  alfred status --from_file schedules/lr/list_searches_lr.txt\n"
+        "  alfred status --json\n\n" + _JSON_KEYS,
+    )
+    cli.add_storage_selection(options, required=False)
+    cli.add_root_dir(options)
+    cli.add_boolean(options, "--json", default=False, help="print one JSON object, for scripts")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
+    return cli.run(_door, parser(), argv)
+
+
+def _door(options: argparse.Namespace) -> int:
+    root, found, passed_over = _look(options.from_file, options.storage_name, options.root_dir)
+    if options.json:
+        print(json.dumps(_as_record(root, found, passed_over), indent=1))
+    else:
+        _print(root, found)
+    return cli.NOT_ALL_DONE if passed_over else cli.DONE
+
+
+def _look(
+    from_file: str | Path | None, storage_name: str | None, root_dir: str | Path | None
+) -> tuple[Path, Overview, list[str]]:
+    """The root, what is there, and in a sentence each what was passed over."""
+    from alfred.project import set_up
+    from alfred.report.tables import escaped
+    from alfred.storage.overview import overview
+    from alfred.storage.owners import this_process
+    from alfred.utils.directory_tree import get_root
+    from alfred.utils.progress_bar import LineReporter
+
+    set_up()
+    root = get_root(root_dir).absolute()
+    storage_dirs, missing = _select(from_file, storage_name, root)
+    progress = LineReporter(lambda line: print(line, file=sys.stderr), every=2.0)
+    found = overview(
+        storage_dirs, this_process(), looked=lambda how_many: progress(how_many, None, "runs looked at")
+    )
+    for text in found.unreadable:
+        cli.notice(escaped(text))
+    return root, found, [f"{path} does not exist" for path in missing] + found.unreadable
+
+
+def _select(
+    from_file: str | Path | None, storage_name: str | None, root: Path
+) -> tuple[list[Path], list[Path]]:
+    from alfred.storage.survey import storage_dirs
+    from alfred.utils.misc import select_storage_dirs
+
+    if from_file is not None and storage_name is not None:
+        raise UsageError("give only one of --from_file and --storage_name: both were given")
+    if from_file is not None or storage_name is not None:
+        return cli.existing(select_storage_dirs(from_file, storage_name, root))
+    if not root.is_dir():
+        raise StorageError(f"the root directory {root} does not exist: give another --root_dir")
+    return storage_dirs(root), []
+
+
+def _as_record(root: Path, found: Overview, passed_over: Sequence[str]) -> dict[str, Any]:
+    from alfred.report.tables import HEADINGS
+    from alfred.storage.attempts import time_stamp
+
+    return {
+        "root": str(root),
+        "time": time_stamp(),
+        "storage_dirs": [
+            {
+                "name": storage.name,
+                "path": storage.path,
+                "counts": {heading: storage.counts[condition] for condition, heading in HEADINGS.items()}
+                | {"total": storage.counts.total()},
+                "durations": vars(storage.durations) if storage.durations else None,
+            }
+            for storage in found.storages
+        ],
+        "running": [_running_record(run) for run in found.active],
+        "stopped": found.stopped,
+        "crashes": [
+            {"last_line": g.last_line, "count": g.count, "example": g.example} for g in found.crashes
+        ],
+        "conflicts": found.conflicts,
+        "passed_over": list(passed_over),
+    }
+
+
+def _running_record(run: ActiveRun) -> dict[str, Any]:
+    return {
+        "seed_dir": run.seed_dir,
+        "owner": run.holder.name,
+        "host": run.holder.host,
+        "pid": run.holder.pid,
+        "job": run.holder.job or None,
+        "alive": run.holder.verdict.value,
+        "heard": _rounded(run.holder.heard),
+        "being_put_back": run.being_put_back,
+        "start": run.start,
+        "seconds": _rounded(run.seconds),
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def _print(root: Path, found: Overview) -> None:
+    from alfred.report.tables import escaped, print_states
+
+    if not found.storages:
+        print(escaped(f"No storage directories in {root}"))
+        return
+    took = [_took(storage.durations) for storage in found.storages]
+    rows = [(storage.name, storage.counts) for storage in found.storages]
+    print_states(rows, {"time per completed run": took} if any(took) else {})
+    if any(s.durations and s.durations.sampled < s.durations.completed for s in found.storages):
+        print("Times per completed run: median (shortest to longest), from a sample where it says so.")
+    _print_active(root, found.active)
+    if found.stopped:
+        print(f"\nStopped: {len(found.stopped)}, their processes are gone; `alfred clean` puts them back.")
+    if found.conflicts:
+        print("\nConflicts")
+        print("\n".join(escaped(f"  {text}") for text in found.conflicts))
+    _print_crashes(root, found)
+
+
+def _took(durations: Durations | None) -> str:
+    if durations is None:
+        return ""
+    text = _time(durations.median)
+    if durations.sampled > 1:
+        text += f" ({_time(durations.min)} to {_time(durations.max)})"
+    if durations.sampled < durations.completed:
+        text += f", from {durations.sampled} of {durations.completed}"
+    return text
+
+
+def _print_active(root: Path, active: Sequence[ActiveRun]) -> None:
+    from alfred.report.tables import Column, print_table
+
+    if not active:
+        return
+    print()
+    columns = [Column(name) for name in ("run", "host", "process", "job", "since", "for", "owner")]
+    print_table(
+        columns,
+        [
+            (
+                os.path.relpath(run.seed_dir, root),
+                run.holder.host,
+                "" if run.holder.pid is None else str(run.holder.pid),
+                run.holder.job,
+                "being put back" if run.being_put_back else _clock_time(run.start),
+                "" if run.seconds is None else _time(run.seconds),
+                _known_of(run.holder),
+            )
+            for run in active[:_SHOWN_RUNS]
+        ],
+        title="Running",
+    )
+    if len(active) > _SHOWN_RUNS:
+        print(f"... and {len(active) - _SHOWN_RUNS} more; --json lists all")
+
+
+def _known_of(holder: Holder) -> str:
+    from alfred.storage.leases import Verdict
+
+    if holder.verdict is Verdict.ALIVE:
+        return "alive"
+    if holder.heard is None:
+        return "not proven, never heard from"
+    return f"not proven, heard from {_time(holder.heard)} ago"
+
+
+def _print_crashes(root: Path, found: Overview) -> None:
+    from alfred.report.tables import Column, print_table
+
+    if not found.crashes:
+        return
+    print()
+    shown = found.crashes[:_SHOWN_CRASHES]
+    print_table(
+        [Column("runs", is_number=True), Column("last line of the report"), Column("for example")],
+        [(str(group.count), group.last_line, os.path.relpath(group.example, root)) for group in shown],
+        title="Crashed",
+    )
+    if len(found.crashes) > _SHOWN_CRASHES:
+        print(f"... and {len(found.crashes) - _SHOWN_CRASHES} other kinds; --json lists all")
+
+
+def _clock_time(stamp: str | None) -> str:
+    """A time stamp as people read it: 2024-05-01T12:30:00+0200 is 2024-05-01 12:30:00."""
+    return "" if stamp is None else stamp[:19].replace("T", " ")
+
+
+def _time(seconds: float) -> str:
+    from alfred.utils.misc import formatted_time_diff
+
+    return f"{seconds:.2g}s" if seconds < 10 else formatted_time_diff(seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
