@@ -9,12 +9,25 @@ from pathlib import Path
 import numpy as np
 
 from alfred.analysis.gather import Run, Search, series, values, why_absent
+from alfred.analysis.goal import GOALS, sign
 from alfred.analysis.intervals import Floats, intervals
 from alfred.errors import UsageError, did_you_mean
 from alfred.storage.survey import Condition
 
+__all__ = [
+    "AGGREGATIONS",
+    "GOALS",
+    "ExperimentScore",
+    "RunScore",
+    "SearchScores",
+    "aggregate",
+    "score_evaluation",
+    "score_run",
+    "score_search",
+    "sign",
+]
+
 AGGREGATIONS = ("min", "max", "avg", "last", "mean_on_last_20_percents")
-GOALS = ("max", "min")
 
 
 @dataclass(frozen=True)
@@ -87,13 +100,6 @@ def aggregate(values: Floats, aggregation: str) -> float:
     if aggregation == "avg":
         return float(np.mean(values))
     return float(np.min(values) if aggregation == "min" else np.max(values))
-
-
-def sign(goal: str) -> int:
-    """1 for "max", -1 for "min": a score times it is better when higher. UsageError for another goal."""
-    if goal not in GOALS:
-        raise UsageError(f"no goal is called {goal!r}: {did_you_mean(goal, GOALS)}")
-    return 1 if goal == "max" else -1
 
 
 def score_run(run: Run, metric: str, aggregation: str, until: tuple[str, float] | None = None) -> RunScore:

@@ -1,0 +1,74 @@
+"""How much of the best configuration's score was luck: its score in the search beside that of its retrain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alfred.analysis.gather import Run, series, why_absent
+from alfred.analysis.scores import score_run
+
+
+@dataclass(frozen=True)
+class RetrainGap:
+    """Mean scores, with their own sign, and the numbers of runs behind them; NaN where there is none.
+
+    `at_equal_length` is of the retrain's curves cut at `last_x`, the last x of the search; `at_full_length`
+    of all they recorded. `gap` is at_equal_length - in_search: retrains run longer, so any other difference
+    mixes luck with training time.
+    """
+
+    in_search: float
+    n_search: int
+    at_equal_length: float
+    n_equal: int
+    at_full_length: float
+    n_full: int
+    last_x: float
+    gap: float
+
+
+def retrain_gap(
+    search_runs: Sequence[Run],
+    retrain_runs: Sequence[Run],
+    x_metric: str,
+    metric: str,
+    aggregation: str,
+) -> RetrainGap:
+    """The gap between the runs of the chosen experiment and those of its retrain.
+
+    The search is scored on all that its runs recorded. Runs without a score are left out; whoever shows the
+    gap names them from `alfred.analysis.scores.score_run`. UsageError for an unknown aggregation.
+    """
+    end = last_x(search_runs, x_metric, metric)
+    in_search, n_search = _mean(search_runs, metric, aggregation)
+    equal, n_equal = _mean(retrain_runs, metric, aggregation, (x_metric, end))
+    full, n_full = _mean(retrain_runs, metric, aggregation)
+    return RetrainGap(
+        in_search=in_search,
+        n_search=n_search,
+        at_equal_length=equal,
+        n_equal=n_equal,
+        at_full_length=full,
+        n_full=n_full,
+        last_x=end,
+        gap=equal - in_search,
+    )
+
+
+def last_x(runs: Sequence[Run], x_metric: str, y_metric: str) -> float:
+    """The highest x at which any of the runs recorded y; NaN if none did."""
+    usable = [run for run in runs if not why_absent(run, x_metric, y_metric)]
+    found = [pairs.x for run in usable if (pairs := series(run, x_metric, y_metric)) is not None]
+    xs = np.concatenate(found) if found else np.empty(0)
+    return float(xs[~np.isnan(xs)].max(initial=-np.inf)) if np.any(~np.isnan(xs)) else float("nan")
+
+
+def _mean(
+    runs: Sequence[Run], metric: str, aggregation: str, until: tuple[str, float] | None = None
+) -> tuple[float, int]:
+    scores = [score_run(run, metric, aggregation, until).score for run in runs]
+    present = [score for score in scores if not np.isnan(score)]
+    return (float(np.mean(present)) if present else float("nan")), len(present)
