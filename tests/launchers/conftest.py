@@ -36,6 +36,7 @@ class Client:
         self.folder = folder
         self.root = folder / "storage"
         self.mark = f"ALFRED_TEST_MARK={uuid.uuid4().hex}"
+        self.launches = []
         (folder / "journal").mkdir(exist_ok=True)
 
     def lay(self, *dos, name="Ab1_any_thing_grid_x", seeds=(1,)):
@@ -76,9 +77,15 @@ class Client:
 
     def start(self, *words, env=None, **options):
         """A launch that goes on while the test does something else."""
-        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **options}
+        options = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            **options,
+        }
         options = {"text": True, "cwd": self.folder, "env": self.environment(**(env or {})), **options}
-        return subprocess.Popen(self.command(*words), **options)
+        self.launches.append(subprocess.Popen(self.command(*words), **options))
+        return self.launches[-1]
 
     def processes(self):
         """Every living process with the mark: launchers, servers, runs and whatever they started."""
@@ -144,6 +151,10 @@ def client(tmp_path):
             time.sleep(0.02)
         for pid in left:
             os.kill(pid, 9)
+        for launch in one.launches:
+            launch.wait(20)
+            if launch.stdout:
+                launch.stdout.close()
         assert not left, "processes were left behind"
 
 

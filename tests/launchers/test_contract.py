@@ -1,4 +1,4 @@
-"""What holds for a launch whatever does the runs: a fork server, forks, fresh interpreters or this process."""
+"""What holds for a launch whatever does the runs: a fork server, forks, fresh interpreters, or itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ METHODS = {
     "fork": ["--start_method", "fork", "--n_processes", "2"],
     "spawn": ["--start_method", "spawn", "--n_processes", "2"],
 }
-ORDER = "(Path(__file__).parent / 'order').open('a').write(dir_tree.experiment_dir.name + '/' + dir_tree.seed_dir.name + ' ')"
+ORDER = """
+with (Path(__file__).parent / 'order').open('a') as file:
+    print(dir_tree.experiment_dir.name + '/' + dir_tree.seed_dir.name, file=file)
+"""
 FINE = """
 assert dir_tree.recorders_dir.is_dir()
 print('it speaks')
@@ -66,7 +69,7 @@ class TestEveryLauncher:
         assert log.count(" completed\n") == 4
         assert log.count("crashed: ValueError: no luck\n") == 2
         assert list((storage_dir / ".alfred" / "owners").iterdir()) == []
-        assert all([word for word, *_ in notes][0] == "start" for notes in one.journal().values())
+        assert all(next(word for word, *_ in notes) == "start" for notes in one.journal().values())
         assert len(one.journal()) == 8
 
     def test_it_does_only_what_was_asked_for_in_the_order_that_was_asked_for(self, client, look, method):
@@ -107,7 +110,10 @@ class TestEveryLauncher:
         one.lay("1 / 0", name="Ab2_crashed")
         one.lay("pass", "pass", name="Ab3_unfinished")
         first, second, third = launch_with(one, method)
-        assert [called for called in first["called"] if "Ab1" in called] == ["plots Ab1_mixed", "summary Ab1_mixed"]
+        assert [called for called in first["called"] if "Ab1" in called] == [
+            "plots Ab1_mixed",
+            "summary Ab1_mixed",
+        ]
         assert not [called for called in first["called"] if "Ab2" in called or "Ab3" in called]
         assert (first["failed"], first["all_well"]) == (0, False)
         # The next launch ends the last run of Ab3, where the hook for plots fails.

@@ -18,5 +18,5 @@ def main(config, dir_tree, logger, pbar):
     with open(Path(__file__).parent / "journal" / run, "a") as journal:
         fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         print("start", os.getpid(), time.time(), file=journal, flush=True)
-        exec(config.do, {**globals(), **locals()})
+        exec(compile(config.do, "<do>", "exec"), {**globals(), **locals()})
         print("end", os.getpid(), time.time(), file=journal, flush=True)
