@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from alfred.storage import chores
+from alfred.storage.leases import Leases
 from alfred.storage.metadata import MARKERS, Metadata, read_metadata
 from alfred.storage.survey import storage_dirs
 
@@ -37,6 +41,21 @@ def relatives(storage_dir: Path) -> list[Path]:
         return retrains_of(storage_dir)
     others = [path for path in storage_dirs(storage_dir.parent) if path != storage_dir]
     return [path for path in others if _trains_again(known, read_metadata(path), path.name)]
+
+
+@contextmanager
+def reserved(search_dir: Path, leases: Leases) -> Iterator[bool]:
+    """Whether this process alone may lay a retrain of the search, until the `with` ends."""
+    leases.hold(search_dir)
+    taken = False
+    try:
+        taken = chores.take(search_dir, chores.RETRAINING, leases.owner)
+        yield taken
+    finally:
+        if taken:
+            chores.give_back(search_dir, chores.RETRAINING, leases.owner)
+        leases.drop(search_dir)
+        leases.leave(search_dir)
 
 
 def _trains_again(retrain: Metadata, search: Metadata, search_name: str) -> bool:
