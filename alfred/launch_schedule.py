@@ -59,8 +59,7 @@ def launch_schedule(
 
     if in_process and (timeout is not None or str(n_processes) != "1"):
         raise UsageError("--in_process does one run after the other: leave out --timeout and --n_processes")
-    only_experiments = cli.numbers("--experiments", experiments)
-    only_seeds = cli.numbers("--seeds", seeds)
+    only_experiments, only_seeds = cli.numbers("--experiments", experiments), cli.numbers("--seeds", seeds)
     environments = _environments(n_processes, gpus, threads_per_run)
     owner = this_process()
     with _loaded(start_method, in_process, environments[0], owner) as launcher:
