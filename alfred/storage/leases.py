@@ -123,7 +123,7 @@ class _HelperHeart:
 
     def add(self, path: Path) -> None:
         if self._process is None:
-            command = [sys.executable, "-m", "alfred.storage.heart", str(self._interval)]
+            command = [sys.executable, "-m", "alfred.storage.heart", str(self._interval), str(os.getpid())]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
         pipe = self._process.stdin
         if pipe is not None:
@@ -156,7 +156,10 @@ def judge_owner(owner: Owner | None, owner_name: str, observer: Owner) -> Verdic
         return Verdict.DOUBT
     if owner.boot != observer.boot or not owner.boot:
         return Verdict.DOUBT  # images of machines may share ids: silence must confirm it
-    return Verdict.ALIVE if processes.start_token(owner.pid) == owner.start else Verdict.DEAD
+    start = processes.start_token(owner.pid)
+    if start == "":
+        return Verdict.DOUBT  # hidden from this user
+    return Verdict.ALIVE if start == owner.start else Verdict.DEAD
 
 
 def _same_host(owner: Owner, observer: Owner) -> bool:

@@ -20,10 +20,12 @@ _STATE, _SESSION, _START = 0, 3, 19
 
 def start_token(pid: int) -> str | None:
     """When process `pid` started, as text that no later process of the same number has; None: no such
-    process, or a zombie."""
+    process, or a zombie; "": it exists, but the system hides it (/proc mounted with hidepid)."""
     if _LINUX:
         fields = _stat(pid)
-        return None if fields is None else fields[_START]
+        if fields is None:
+            return "" if _is_hidden(pid) else None
+        return fields[_START] if fields[_STATE] not in "ZX" else None
     import psutil
 
     try:
@@ -37,7 +39,7 @@ def session_members(session: int) -> list[int]:
     """The processes of a session that are no zombies (elsewhere than on Linux: of its process group)."""
     if _LINUX:
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-        return [pid for pid in pids if (stat := _stat(pid)) and stat[_SESSION] == str(session)]
+        return [pid for pid in pids if _is_member(pid, session)]
     import psutil
 
     members = []
@@ -54,6 +56,8 @@ def kill_session(session: int, token: str, limit: float = 10.0) -> bool:
     A process that left the session on its own (a daemon) is not reached.
     """
     leader = start_token(session)
+    if leader == "":
+        return False  # somebody else's process, which may be the leader
     if leader is not None and leader != token:
         return True  # the number belongs to another process now, so nothing of the session is left
     end = time.monotonic() + limit
@@ -136,10 +140,25 @@ def _stat(pid: int) -> list[str] | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             text = file.read().decode("ascii", "replace")
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
-    fields = text[text.rindex(")") + 2 :].split()
-    return None if fields[_STATE] in "ZX" else fields
+    return text[text.rindex(")") + 2 :].split()
+
+
+def _is_member(pid: int, session: int) -> bool:
+    fields = _stat(pid)
+    return fields is not None and fields[_SESSION] == str(session) and fields[_STATE] not in "ZX"
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether a process of which /proc tells nothing exists all the same: the kernel answers signals truly."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return _stat(pid) is None
 
 
 def _first_line(path: str) -> str:
