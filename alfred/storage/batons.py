@@ -47,14 +47,25 @@ def claim(seed_dir: str, owner: str) -> bool:
     mine = running(owner)
     if not _move(seed_dir, WAITING_BATON, mine):
         return False
-    found = batons_among(os.listdir(seed_dir))
+    found = _batons_beside(seed_dir, mine)
     plain = not os.path.islink(f"{seed_dir}/{mine.name}") and os.path.isfile(f"{seed_dir}/{mine.name}")
-    if len(found) <= 1 and plain:
+    if not found and plain:
         return True
     _move(seed_dir, mine, WAITING_BATON)
-    names = sorted({WAITING_BATON.name, *(baton.name for baton in found if baton != mine)})
+    names = sorted({WAITING_BATON.name, *(baton.name for baton in found)})
     what = " and ".join(names) + " stand side by side" if len(names) > 1 else "UNHATCHED is no plain file"
     raise ConflictError(f"{what} in {seed_dir}: remove the one that is wrong")
+
+
+def _batons_beside(seed_dir: str, mine: Baton) -> list[Baton]:
+    """The other batons, by three listings that agree that there are some: one may show what was just moved."""
+    found: list[Baton] = []
+    for pause in (0.0, 0.005, 0.02):
+        time.sleep(pause)
+        found = [baton for baton in batons_among(os.listdir(seed_dir)) if baton != mine]
+        if not found:
+            break
+    return found
 
 
 def note_process(seed_dir: str | Path, owner: str, session: int, token: str) -> None:
@@ -154,7 +165,10 @@ def adopt_all(seed_dirs: Iterable[Path], me: str, sleep: Callable[[float], None]
 
 def _adopt(seed_dir: Path, me: str) -> bool:
     adopted = running("adopted")
-    files.create(seed_dir / adopted.name)
+    try:
+        files.create(seed_dir / adopted.name)
+    except FileExistsError:
+        return False  # another cleaner's
     if len(batons_among(os.listdir(seed_dir))) > 1:
         (seed_dir / adopted.name).unlink()
         return False
@@ -186,7 +200,7 @@ def _move(seed_dir: str | Path, source: Baton, target: Baton) -> bool:
     tells, since nobody else can have made that.
     """
     try:
-        os.rename(f"{seed_dir}/{source.name}", f"{seed_dir}/{target.name}")
+        files.retry(lambda: os.rename(f"{seed_dir}/{source.name}", f"{seed_dir}/{target.name}"))
     except FileNotFoundError:
         return bool(target.owner) and _was_mine(seed_dir, target)
     except OSError:
@@ -204,10 +218,19 @@ def _was_mine(seed_dir: str | Path, target: Baton) -> bool:
 
 
 def _move_or_raise(seed_dir: Path, source: Baton, target: Baton) -> None:
-    if not _move(seed_dir, source, target):
+    if not _move(seed_dir, source, target) and not _says_owner(seed_dir / target.name, source.owner):
         raise OvertakenError(
             f"{seed_dir} was taken over by another process: nothing of this attempt is published"
         )
+
+
+def _says_owner(flag: Path, owner: str) -> bool:
+    """Whether the first line of a flag names this owner: then the rename was done and its answer lost."""
+    try:
+        with open(flag, "rb") as file:
+            return owner.encode() in file.readline(1000).split()
+    except OSError:
+        return False
 
 
 def _write_into(seed_dir: str | Path, baton: Baton, text: str) -> None:
@@ -232,9 +255,10 @@ def _write_into(seed_dir: str | Path, baton: Baton, text: str) -> None:
 def _seconds_untouched(seed_dir: Path) -> float:
     """How long nothing in a seed directory has changed, by the clock of the file server alone."""
     newest = seed_dir.stat().st_mtime
-    for entry in os.scandir(seed_dir):
-        with contextlib.suppress(FileNotFoundError):
-            newest = max(newest, entry.stat(follow_symlinks=False).st_mtime)
+    for folder, folders, names in os.walk(seed_dir):
+        for name in folders + names:
+            with contextlib.suppress(FileNotFoundError):
+                newest = max(newest, os.lstat(os.path.join(folder, name)).st_mtime)
     attempts.own_dir(seed_dir).mkdir(exist_ok=True)
     probe = files.temporary_name(attempts.own_dir(seed_dir) / "clock")
     files.create(probe)

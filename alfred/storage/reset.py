@@ -42,7 +42,7 @@ def put_back(seed_dir: Path, mine: Baton, note: str, *, keep_files: bool = False
 
 
 def _leave_note(baton: Path, note: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # on a full disk the note is lost, not the change of state
         handle = os.open(baton, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
         try:
             os.write(handle, f"waiting again since {attempts.time_stamp()}: {note}\n".encode())
