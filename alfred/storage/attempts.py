@@ -56,7 +56,7 @@ def read_record(path: Path) -> dict[str, Any]:
     """A small JSON object from disk; empty when it is absent, unreadable or something else."""
     try:
         with open(path, "rb") as file:
-            record = json.loads(file.read(2_000_000))
+            record = json.loads(file.read())
     except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
