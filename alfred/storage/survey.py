@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections import Counter
@@ -61,21 +62,23 @@ def numbered_folders(folder: str | Path, pattern: re.Pattern[str]) -> list[tuple
 def seed_dirs(storage_dir: Path) -> Iterator[tuple[int, int, str]]:
     """(experiment, seed, path) of every seed directory, in the order of the numbers."""
     for experiment, experiment_dir in numbered_folders(storage_dir, EXPERIMENT):
-        for seed, seed_dir in numbered_folders(experiment_dir, _SEED):
-            yield experiment, seed, seed_dir
+        with contextlib.suppress(FileNotFoundError):  # removed by hand meanwhile
+            for seed, seed_dir in numbered_folders(experiment_dir, _SEED):
+                yield experiment, seed, seed_dir
 
 
 def survey(storage_dir: Path) -> Iterator[Run]:
-    """Every run of a storage directory, in the order of the numbers."""
+    """Every run of a storage directory, in the order of the numbers; one that is removed meanwhile is none."""
     for experiment, seed, seed_dir in seed_dirs(storage_dir):
-        found = batons_among(os.listdir(seed_dir))
-        if len(found) == 1:
-            yield Run(seed_dir, experiment, seed, found[0])
-            continue
         try:
-            yield Run(seed_dir, experiment, seed, look(seed_dir))
+            found = batons_among(os.listdir(seed_dir))
+            yield Run(seed_dir, experiment, seed, found[0] if len(found) == 1 else look(seed_dir))
         except ConflictError as error:
             yield Run(seed_dir, experiment, seed, None, str(error))
+        except FileNotFoundError:
+            continue
+        except PermissionError as error:
+            yield Run(seed_dir, experiment, seed, None, f"{seed_dir} can't be read: {error.strerror}")
 
 
 class Judge:
