@@ -39,14 +39,15 @@ class Client:
         self.launches = []
         (folder / "journal").mkdir(exist_ok=True)
 
-    def lay(self, *dos, name="Ab1_any_thing_grid_x", seeds=(1,)):
+    def lay(self, *dos, id="Ab1", fields=("any", "thing", "grid_x"), seeds=(1,)):
         """Lay a storage directory as older tools left them: experiment N does the Nth of `dos`."""
-        storage_dir = self.root / name
+        storage_dir = self.root / "_".join([id, *fields])
+        alg_name, task_name, desc = fields
         for number, do in enumerate(dos, start=1):
             for seed in seeds:
                 seed_dir = storage_dir / f"experiment{number}" / f"seed{seed}"
                 seed_dir.mkdir(parents=True)
-                config = {"alg_name": "any", "task_name": "thing", "desc": "grid_x", "seed": seed, "do": do}
+                config = {"alg_name": alg_name, "task_name": task_name, "desc": desc, "seed": seed, "do": do}
                 (seed_dir / "config.json").write_text(json.dumps(config))
                 (seed_dir / "config_unique.json").write_text(json.dumps({"seed": seed, "do": do}))
                 (seed_dir / "UNHATCHED").touch()

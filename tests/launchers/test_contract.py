@@ -106,22 +106,22 @@ class TestEveryLauncher:
 
     def test_hooks_are_called_once_when_all_has_ended_and_something_has_completed(self, client, method):
         one = client()
-        mixed = one.lay("pass", "1 / 0", name="Ab1_mixed")
-        one.lay("1 / 0", name="Ab2_crashed")
-        one.lay("pass", "pass", name="Ab3_unfinished")
+        mixed = one.lay("pass", "1 / 0", id="Ab1")
+        one.lay("1 / 0", id="Ab2")
+        one.lay("pass", "pass", id="Ab3")
         first, second, third = launch_with(one, method)
         assert [called for called in first["called"] if "Ab1" in called] == [
-            "plots Ab1_mixed",
-            "summary Ab1_mixed",
+            "plots Ab1_any_thing_grid_x",
+            "summary Ab1_any_thing_grid_x",
         ]
         assert not [called for called in first["called"] if "Ab2" in called or "Ab3" in called]
         assert (first["failed"], first["all_well"]) == (0, False)
         # The next launch ends the last run of Ab3, where the hook for plots fails.
-        assert second["called"] == ["plots Ab3_unfinished", "summary Ab3_unfinished"]
+        assert second["called"] == ["plots Ab3_any_thing_grid_x", "summary Ab3_any_thing_grid_x"]
         assert second["failed"] == 1
-        assert third["called"] == ["plots Ab3_unfinished"]
+        assert third["called"] == ["plots Ab3_any_thing_grid_x"]
         assert (third["failed"], third["all_well"]) == (0, True)
-        log = (mixed.parent / "Ab3_unfinished" / "alfred_launch_schedule_logger.out").read_text()
+        log = (mixed.parent / "Ab3_any_thing_grid_x" / "alfred_launch_schedule_logger.out").read_text()
         assert log.count("plots failed: RuntimeError: no ink") == 1
 
 
@@ -157,7 +157,7 @@ def launch(method, names, failing=(), **limits):
     return {"called": called, "failed": report.failed_hooks, "all_well": report.all_well}
 
 if __name__ == "__main__":
-    names = ["Ab1_mixed", "Ab2_crashed", "Ab3_unfinished"]
+    names = [f"{id}_any_thing_grid_x" for id in ("Ab1", "Ab2", "Ab3")]
     method = sys.argv[1]
     results = [
         launch(method, names, max_runs=4),
