@@ -68,7 +68,7 @@ def seed_dirs(storage_dir: Path) -> Iterator[tuple[int, int, str]]:
 
 
 def survey(storage_dir: Path) -> Iterator[Run]:
-    """Every run of a storage directory, in the order of the numbers; one that is removed meanwhile is none."""
+    """Every run of a storage directory, in the order of the numbers; one removed meanwhile is none."""
     for experiment, seed, seed_dir in seed_dirs(storage_dir):
         try:
             found = batons_among(os.listdir(seed_dir))
