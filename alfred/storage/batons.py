@@ -58,7 +58,7 @@ def claim(seed_dir: str, owner: str) -> bool:
 
 
 def _batons_beside(seed_dir: str, mine: Baton) -> list[Baton]:
-    """The other batons, by three listings that agree that there are some: one may show what was just moved."""
+    """The other batons, if three listings show some: one alone may show what was just moved away."""
     found: list[Baton] = []
     for pause in (0.0, 0.005, 0.02):
         time.sleep(pause)

@@ -107,22 +107,19 @@ def lay_more(root: Path, storage_name: str, more: Preparation) -> tuple[int, int
     with one_line_errors(root):
         folder = LayingFolder.make(root, this_process())
         try:
-            first, last = preparations.reserve(storage_dir, _preparation_record(more), len(more.experiments))
-            for number, experiment in enumerate(more.experiments, start=first):
+            mine = preparations.reserve(storage_dir, _preparation_record(more), len(more.experiments))
+            for number, experiment in enumerate(more.experiments, start=mine.first):
                 build_experiment(folder.path / f"experiment{number}", experiment)
-            moves = [
-                Move(f"experiment{number}", f"{storage_name}/experiment{number}")
-                for number in range(first, last + 1)
-            ]
+            names = [f"experiment{number}" for number in range(mine.first, mine.last + 1)]
             if more.picture is not None:
-                picture = preparations.picture_name(storage_dir)
-                files.create(folder.path / picture, more.picture, durable=False)
-                moves.append(Move(picture, f"{storage_name}/{picture}"))
+                files.create(folder.path / mine.picture, more.picture, durable=False)
+                names.append(mine.picture)
+            moves = [Move(name, f"{storage_name}/{name}") for name in names]
             folder.commit(moves, None, [])
         except BaseException:
             folder.abandon()
             raise
-    return first, last
+    return mine.first, mine.last
 
 
 def _build_storage(storage_dir: Path, plan: Preparation, metadata: Metadata) -> None:
@@ -132,9 +129,9 @@ def _build_storage(storage_dir: Path, plan: Preparation, metadata: Metadata) -> 
     files.create(metadata_path(storage_dir), metadata.to_json().encode(), durable=False)
     if plan.kind in MARKERS:
         files.create(storage_dir / MARKERS[plan.kind], durable=False)
-    preparations.reserve(storage_dir, _preparation_record(plan), len(plan.experiments))
+    mine = preparations.reserve(storage_dir, _preparation_record(plan), len(plan.experiments))
     if plan.picture is not None:
-        files.create(storage_dir / preparations.picture_name(storage_dir), plan.picture, durable=False)
+        files.create(storage_dir / mine.picture, plan.picture, durable=False)
     for number, experiment in enumerate(plan.experiments, start=1):
         build_experiment(storage_dir / f"experiment{number}", experiment)
     preparations.publish_variations(storage_dir)

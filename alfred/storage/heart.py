@@ -1,7 +1,7 @@
-"""The helper process that keeps the leases of its parent fresh: `python -m alfred.storage.heart SECONDS PARENT`.
+"""Keeps the leases of its parent fresh, as a helper process: `python -m alfred.storage.heart SECONDS PARENT`.
 
-Paths arrive on standard input, each ended by a NUL; it ends when the input does or its parent is gone, whatever
-children of the parent still hold the other end open.
+Paths arrive on standard input, each ended by a NUL. It ends when the input does or the parent is gone, even
+while children of the parent still hold the other end open.
 """
 
 from __future__ import annotations

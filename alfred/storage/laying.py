@@ -1,4 +1,8 @@
-"""The hidden folder in which a preparation is built, and what becomes of it when that was killed."""
+"""The hidden folder in which a preparation is built, and what becomes of it when that was killed.
+
+Whose it is stands in its name, `<root>/.alfred/laying.<owner>/`, and who that is in `<root>/.alfred/owners/`,
+written before the folder is made. Who finishes what a dead one left takes the folder over by a rename first.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,8 @@ from alfred import files
 from alfred.errors import StorageError
 from alfred.storage import chores, preparations
 from alfred.storage.attempts import read_record
-from alfred.storage.leases import Verdict, judge_owner
-from alfred.storage.owners import Owner, is_owner_name, read_owner, this_process
+from alfred.storage.leases import Verdict, judge, owners_dir
+from alfred.storage.owners import Owner, this_process
 
 _PREFIX = "laying."
 
@@ -39,10 +43,26 @@ class LayingFolder:
     def make(cls, root: Path, owner: Owner) -> LayingFolder:
         """A new one; what earlier preparations left behind is dealt with first."""
         recover(root, owner)
-        path = root / ".alfred" / f"{_PREFIX}{owner.name}"
-        path.mkdir(parents=True)
-        files.create(path / "owner.json", owner.to_json().encode())
-        return cls(root, path)
+        folder = cls._signed(root, owner)
+        folder.path.mkdir()
+        return folder
+
+    @classmethod
+    def _signed(cls, root: Path, owner: Owner) -> LayingFolder:
+        owners_dir(root).mkdir(parents=True, exist_ok=True)
+        files.write_text(owners_dir(root) / owner.name, owner.to_json())
+        return cls(root, root / ".alfred" / f"{_PREFIX}{owner.name}")
+
+    @classmethod
+    def take_over(cls, root: Path, dead: str) -> LayingFolder | None:
+        """A dead owner's folder as one of our own; None when somebody else took it."""
+        folder = cls._signed(root, this_process())
+        try:
+            os.rename(root / ".alfred" / f"{_PREFIX}{dead}", folder.path)
+        except FileNotFoundError:
+            folder._remove()
+            return None
+        return folder
 
     def commit(self, moves: Sequence[Move], list_file: Path | None, lines: Sequence[str]) -> None:
         """Put everything in its place: from the moment the journal stands it will happen."""
@@ -53,12 +73,18 @@ class LayingFolder:
             "lines": list(lines),
         }
         files.write_text(self.path / "journal.json", json.dumps(journal) + "\n")
-        self._carry_out(moves, list_file, lines)
+        try:
+            self._carry_out(moves, list_file, lines)
+        except OSError as error:
+            raise StorageError(
+                f"what was prepared for {self.root} is not all in its place: {error.strerror or error} "
+                f"({error.filename or list_file}); put that right, and the next preparation there finishes it"
+            ) from error
 
     def abandon(self) -> None:
         """Remove what was built, unless the journal stands already: then the next command finishes it."""
         if not (self.path / "journal.json").exists():
-            files.remove_tree(self.path)
+            self._remove()
 
     def finish_or_remove(self) -> None:
         """What the next command does with a folder whose owner is dead."""
@@ -69,7 +95,11 @@ class LayingFolder:
             lines = [_plain(line) for line in journal["lines"]]
             self._carry_out(moves, None if list_file is None else _list_file(list_file), lines)
         else:
-            files.remove_tree(self.path)
+            self._remove()
+
+    def _remove(self) -> None:
+        files.remove_tree(self.path)
+        (owners_dir(self.root) / self.path.name.removeprefix(_PREFIX)).unlink(missing_ok=True)
 
     def _carry_out(self, moves: Sequence[Move], list_file: Path | None, lines: Sequence[str]) -> None:
         for move in moves:
@@ -80,10 +110,11 @@ class LayingFolder:
             if storage_dir.is_dir():  # more runs for a storage directory that stood already
                 preparations.publish_variations(storage_dir)
                 chores.reopen(storage_dir)
-        if list_file is not None:
-            listed = list_file.read_text("utf-8").splitlines() if list_file.exists() else []
+        if list_file is not None and list_file.parent.is_dir():  # else the schedule was removed meanwhile
+            known = list_file.read_text("utf-8", "surrogateescape") if list_file.exists() else ""
+            listed = known.splitlines()
             files.append_lines(list_file, [line for line in lines if line not in listed])
-        files.remove_tree(self.path)
+        self._remove()
 
     def _place(self, move: Move) -> None:
         """A source that is gone stands in its place already; what somebody else put there stays."""
@@ -98,23 +129,20 @@ class LayingFolder:
 
 def recover(root: Path, observer: Owner | None = None) -> list[str]:
     """Finish or remove what preparations that are proven dead left in a root; their owners' names."""
-    hidden = root / ".alfred"
-    names = [
-        name for name in _names(hidden) if name.startswith(_PREFIX) and is_owner_name(name[len(_PREFIX) :])
-    ]
+    me = observer or this_process()
+    dead = [name for name in _names(owners_dir(root)) if judge(root, name, me) is Verdict.DEAD]
+    laying = {name.removeprefix(_PREFIX) for name in _names(root / ".alfred") if name.startswith(_PREFIX)}
     done = []
-    for name in names:
-        folder = LayingFolder(root, hidden / name)
-        owner = read_owner(folder.path / "owner.json")
-        if judge_owner(owner, name[len(_PREFIX) :], observer or this_process()) is not Verdict.DEAD:
-            continue
-        try:
-            folder.finish_or_remove()
-        except (KeyError, TypeError, ValueError) as error:
-            raise StorageError(
-                f"{folder.path}/journal.json is damaged: look what is in the folder, then remove it"
-            ) from error
-        done.append(name[len(_PREFIX) :])
+    for name in dead:
+        if name in laying and (folder := LayingFolder.take_over(root, name)):
+            try:
+                folder.finish_or_remove()
+            except (KeyError, TypeError, ValueError) as error:
+                raise StorageError(
+                    f"{folder.path}/journal.json is damaged: look what is in the folder, then remove it"
+                ) from error
+            done.append(name)
+        (owners_dir(root) / name).unlink(missing_ok=True)
     return done
 
 

@@ -6,10 +6,12 @@ with something in it can't be renamed over, so of two preparations that want the
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +23,29 @@ from alfred.storage.survey import EXPERIMENT, numbered_folders
 _TRIES = 1000
 
 
-def reserve(storage_dir: Path, record: Mapping[str, Any], how_many: int) -> tuple[int, int]:
-    """Take the next free numbers of experiments for a preparation: the first and the last of them."""
+@dataclass(frozen=True)
+class Reserved:
+    """The numbers of its experiments and the name of its picture, which a preparation alone has."""
+
+    first: int
+    last: int
+    picture: str
+
+
+def reserve(storage_dir: Path, record: Mapping[str, Any], how_many: int) -> Reserved:
+    """Take the next free numbers of experiments for a preparation, and a picture's name."""
     folder = storage_dir / ".alfred" / "preparations"
     folder.mkdir(parents=True, exist_ok=True)
     for _ in range(_TRIES):
         first = _last_number(storage_dir) + 1
-        last = first + how_many - 1
+        reserved = Reserved(first, first + how_many - 1, _next_picture(storage_dir))
         made = files.temporary_name(folder / str(first))
         made.mkdir()
-        text = json.dumps({"first": first, "last": last, **record}, indent=1) + "\n"
+        text = json.dumps({**dataclasses.asdict(reserved), **record}, indent=1) + "\n"
         files.create(made / "preparation.json", text.encode())
         try:
             os.rename(made, folder / str(first))
-            return first, last
+            return reserved
         except OSError:
             files.remove_tree(made)
             if not (folder / str(first)).exists():
@@ -70,13 +81,11 @@ def _variations(storage_dir: Path) -> dict[str, Any]:
     }
 
 
-def picture_name(storage_dir: Path) -> str:
-    """The name of the next picture of sampled values: variations1.png, variations2.png, ..."""
-    numbers = [
-        int(match[1])
-        for name in os.listdir(storage_dir)
-        if (match := re.fullmatch(r"variations([0-9]{1,9})\.png", name))
-    ]
+def _next_picture(storage_dir: Path) -> str:
+    """The next of variations1.png, variations2.png, ... after those that stand or are reserved."""
+    names = [*os.listdir(storage_dir), *(str(record.get("picture")) for record in records(storage_dir))]
+    found = (re.fullmatch(r"variations([0-9]{1,9})\.png", name) for name in names)
+    numbers = [int(match[1]) for match in found if match]
     return f"variations{max(numbers, default=0) + 1}.png"
 
 

@@ -151,7 +151,7 @@ def _is_member(pid: int, session: int) -> bool:
 
 
 def _is_hidden(pid: int) -> bool:
-    """Whether a process of which /proc tells nothing exists all the same: the kernel answers signals truly."""
+    """Whether a process of which /proc tells nothing exists all the same: signals are always answered."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
