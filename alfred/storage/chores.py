@@ -65,6 +65,16 @@ def reopen(storage_dir: Path) -> None:
         _move(folder / DONE, folder / WAITING)
 
 
+def holders(storage_dir: Path) -> set[str]:
+    """The owners, living or dead, that hold a chore of this storage directory."""
+    found = set()
+    for chore in (*CHORES, CLEANING, RETRAINING):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            names = os.listdir(storage_dir / ".alfred" / chore)
+            found.update(name[len(RUNNING_PREFIX) :] for name in names if name.startswith(RUNNING_PREFIX))
+    return found
+
+
 def _folder(storage_dir: Path, chore: str) -> Path:
     """The folder of a chore, made whole where a tree has none yet."""
     folder = storage_dir / ".alfred" / chore

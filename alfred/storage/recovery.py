@@ -222,8 +222,8 @@ def _forget_figures(storage_dir: Path) -> None:
 
 
 def _remove_dead_leases(storage_dir: Path, me: Owner) -> None:
-    """Leases of owners that are proven dead and have no baton left."""
-    held = {run.baton.owner for run in survey(storage_dir) if run.baton}
+    """Leases of owners that are proven dead and have no baton left: the lease is the proof."""
+    held = {run.baton.owner for run in survey(storage_dir) if run.baton} | chores.holders(storage_dir)
     with contextlib.suppress(FileNotFoundError):
         for name in os.listdir(leases.owners_dir(storage_dir)):
             if name not in held and leases.judge(storage_dir, name, me) is Verdict.DEAD:
