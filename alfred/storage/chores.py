@@ -67,7 +67,7 @@ def reopen(storage_dir: Path) -> None:
 
 def holders(storage_dir: Path) -> set[str]:
     """The owners, living or dead, that hold a chore of this storage directory."""
-    found = set()
+    found: set[str] = set()
     for chore in (*CHORES, CLEANING, RETRAINING):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             names = os.listdir(storage_dir / ".alfred" / chore)
