@@ -76,6 +76,8 @@ def _weights(n: int, most: int) -> Floats:
 
     From the top: k/n for the n-th, and (i-k)/(i-1) times its own for the one below the i-th.
     """
+    if n == 0:
+        return np.empty((0, 0))
     k = np.arange(1, most + 1)[:, None]
     i = np.arange(n, 1, -1)
     steps = np.maximum(i - k, 0) / (i - 1)
