@@ -39,6 +39,7 @@ COMMANDS = {
     "prepare": Command("alfred.prepare_schedule", "lay the directories of a search"),
     "launch": Command("alfred.launch_schedule", "run what waits, on this machine"),
     "clean": Command("alfred.clean_interrupted", "put runs whose process died back to waiting"),
+    "plot": Command("alfred.make_plot_arrays", "draw every run of a storage directory as a small plot"),
     "retrain": Command("alfred.create_retrainbest", "prepare the best of a search again, with more seeds"),
     "status": Command("alfred.commands.status", "show what waits, runs, has ended and has crashed"),
 }

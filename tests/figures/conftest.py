@@ -1,0 +1,62 @@
+"""Small storage trees for figures, written as the commands write them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alfred.utils.recorder import Recorder
+
+
+class Tree:
+    """A storage directory under construction."""
+
+    def __init__(self, root: Path, name="Ju1_f7b375e_ppo_cartpole_grid_try", alg="ppo", task="cartpole"):
+        self.dir = root / name
+        self.fields = {"alg_name": alg, "task_name": task}
+        self.dir.mkdir(parents=True)
+        (self.dir / ("RANDOM_SEARCH" if "random" in name else "GRID_SEARCH")).touch()
+        alfred_dir = self.dir / ".alfred"
+        alfred_dir.mkdir()
+        parts = name.split("_")
+        metadata = {"id": parts[0], "git_hashes": parts[1], **self.fields, "desc": "_".join(parts[-2:])}
+        (alfred_dir / "storage.json").write_text(json.dumps(metadata))
+
+    def lay(self, experiment, seed, metrics=None, flag="COMPLETED", **parameters):
+        """One run; `metrics`: name -> list, recorded together."""
+        seed_dir = self.dir / f"experiment{experiment}" / f"seed{seed}"
+        (seed_dir / "recorders").mkdir(parents=True)
+        unique = {**parameters, **self.fields, "seed": seed}
+        (seed_dir / "config_unique.json").write_text(json.dumps(unique))
+        (seed_dir / "config.json").write_text(json.dumps({**unique, "max_episodes": 10}))
+        if flag:
+            (seed_dir / flag).write_text("")
+        if metrics is not None:
+            recorder = Recorder(metrics)
+            for at in range(max(map(len, metrics.values()))):
+                recorder.write_to_tape({name: column[at] for name, column in metrics.items() if at < len(column)})
+            recorder.save(seed_dir / "recorders" / "train_recorder.pkl")
+        return seed_dir
+
+    def learn(self, experiment, seed, final, n=50, noise=0.1, flag="COMPLETED", **parameters):
+        """One run that climbs to about `final`, with the same noise every time."""
+        rng = np.random.default_rng([experiment, seed])
+        x = np.arange(n)
+        y = final * (1 - np.exp(-4 * x / n)) + noise * rng.normal(size=n) + noise * rng.normal()
+        metrics = {"episode": x.tolist(), "eval_return": y.tolist()}
+        return self.lay(experiment, seed, metrics, flag, **parameters)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A fresh grid search."""
+    return Tree(tmp_path / "storage")
+
+
+@pytest.fixture
+def make_tree(tmp_path):
+    """More storage directories: `make_tree(name, alg, task)`."""
+    return lambda *fields: Tree(tmp_path / "storage", *fields)
