@@ -50,8 +50,8 @@ def recorded_best(search_dir: Path) -> int | None:
     StorageError when it names several.
     """
     folder = search_dir / "summary"
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    numbers = [int(match[1]) for name in names if (match := _BEST.fullmatch(name))]
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    numbers = sorted(int(match[1]) for name in names if (match := _BEST.fullmatch(name)))
     if len(numbers) > 1:
         raise StorageError(
             f"{folder} names several best experiments, {' and '.join(map(str, numbers))}: remove the "
