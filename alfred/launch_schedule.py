@@ -228,7 +228,12 @@ def _environments(n_processes: int | str, gpus: str | None, threads: int | None)
     """What each process gets of this machine."""
     from alfred.launchers import environment
 
-    slots = environment.usable_cores() if n_processes == "auto" else int(n_processes)
+    if n_processes == "auto":
+        slots = environment.usable_cores()
+    elif str(n_processes).isdecimal() and int(n_processes) > 0:
+        slots = int(n_processes)
+    else:
+        raise UsageError(f"n_processes is a whole number from 1 on or 'auto', not {n_processes!r}")
     common = environment.thread_variables(threads, slots, os.environ)
     return [{**common, **own} for own in environment.gpu_variables(gpus, slots, os.environ)]
 

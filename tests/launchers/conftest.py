@@ -42,7 +42,7 @@ class Client:
     def lay(self, *dos, id="Ab1", fields=("any", "thing", "grid_x"), seeds=(1,)):
         """Lay a storage directory as older tools left them: experiment N does the Nth of `dos`."""
         storage_dir = self.root / "_".join([id, *fields])
-        alg_name, task_name, desc = fields
+        alg_name, task_name, desc = fields[-3:]  # git hashes may stand before
         for number, do in enumerate(dos, start=1):
             for seed in seeds:
                 seed_dir = storage_dir / f"experiment{number}" / f"seed{seed}"
