@@ -123,7 +123,7 @@ def _durations(completed: Sequence[str], limit: int) -> Durations | None:
     seconds = []
     for seed_dir in completed[::step]:
         value = read_run(Path(seed_dir)).get("seconds")
-        if isinstance(value, int | float) and 0 <= value < 1e12:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12:
             seconds.append(float(value))
     if not seconds:
         return None
