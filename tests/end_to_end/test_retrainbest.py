@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -156,12 +157,37 @@ def test_a_search_that_has_its_retrain_is_reported_and_not_doubled(project):
     assert tree(project) == before
 
 
+PLANS_AND_WAITS = """
+import sys
+from alfred import create_retrainbest
+from alfred.search import retrain
+plan = retrain.plan_retrain
+def plan_and_wait(*words):
+    planned = plan(*words)
+    print("planned", flush=True)
+    sys.stdin.readline()
+    return planned
+retrain.plan_retrain = plan_and_wait
+sys.exit(create_retrainbest.main())
+"""
+
+
+def planning(project, search, how_many):
+    """Commands that have looked for a retrain, found none and planned one."""
+    words = [sys.executable, "-c", PLANS_AND_WAITS, "--storage_name", search.name]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    crowd = [subprocess.Popen(words, cwd=project, env=ENVIRONMENT, **pipes) for _ in range(how_many)]
+    assert [process.stdout.readline() for process in crowd] == ["planned\n"] * how_many
+    return crowd
+
+
 def test_of_many_retrains_at_once_one_is_made(project):
     search = searches(project)[0]
     name_best(search, 2)
-    words = command("alfred.create_retrainbest", "--storage_name", search.name)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    crowd = [subprocess.Popen(words, cwd=project, env=ENVIRONMENT, **pipes) for _ in range(5)]
+    crowd = planning(project, search, 5)
+    for process in crowd:
+        process.stdin.write("go\n")
+        process.stdin.flush()
     told = [process.communicate(timeout=90) for process in crowd]
     assert len(retrains(project)) == 1
     assert (project / RETRAINS).read_text().split() == [retrains(project)[0].name]
@@ -413,24 +439,41 @@ sys.exit(create_retrainbest.main())
 """
 
 
-@pytest.mark.parametrize("renames", range(6))
-def test_killed_at_any_rename_it_is_finished_by_the_next_and_made_once(project, renames):
+def killed_at(renames, project, search):
+    words = ["--storage_name", search.name, "--n_retrain_seeds", "2"]
+    command_line = [sys.executable, "-c", KILLED, str(renames), *words]
+    done = subprocess.run(command_line, cwd=project, env=ENVIRONMENT, capture_output=True, check=False)
+    return done.returncode == -signal.SIGKILL
+
+
+def test_killed_at_any_rename_it_is_finished_by_the_next_and_made_once(project):
+    """Until a run of it needs no more renames than it was allowed."""
     search = searches(project)[0]
     name_best(search, 2)
-    words = [
-        sys.executable,
-        "-c",
-        KILLED,
-        str(renames),
-        "--storage_name",
-        search.name,
-        "--n_retrain_seeds",
-        "2",
-    ]
-    subprocess.run(words, cwd=project, env=ENVIRONMENT, capture_output=True, check=False)
-    done = retrain("--storage_name", search.name, "--n_retrain_seeds", "2", folder=project)
-    assert (done.returncode, done.stderr) == (0, "")
+    renames = 0
+    while killed_at(renames, project, search):
+        done = retrain("--storage_name", search.name, "--n_retrain_seeds", "2", folder=project)
+        assert (done.returncode, done.stderr) == (0, "")
+        (made,) = retrains(project)
+        assert seeds(made) == [3, 4]
+        assert (project / RETRAINS).read_text() == f"{made.name}\n"
+        assert not list((project / "storage" / ".alfred").glob("laying.*"))
+        shutil.rmtree(made)
+        (project / RETRAINS).unlink()
+        shutil.rmtree(search / ".alfred" / "retraining")
+        renames += 1
+    assert renames >= 4  # the reservation made, taken, the directory in its place, the reservation given back
+
+
+def test_one_that_was_killed_when_its_journal_stood_is_finished_by_one_that_had_planned_already(project):
+    search = searches(project)[0]
+    name_best(search, 2)
+    (late,) = planning(project, search, 1)
+    assert killed_at(3, project, search)
+    assert retrains(project) == []
+    assert list((project / "storage" / ".alfred").glob("laying.*/journal.json"))
+    out, err = late.communicate("go\n", timeout=90)
+    assert (late.returncode, err) == (0, "")
     (made,) = retrains(project)
+    assert f"has its retrain already: {made.name}" in out
     assert seeds(made) == [3, 4]
-    assert (project / RETRAINS).read_text() == f"{made.name}\n"
-    assert not list((project / "storage" / ".alfred").glob("laying.*"))
