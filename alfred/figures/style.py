@@ -16,7 +16,7 @@ from alfred.utils.plots import PALETTE
 ONE_COLUMN, TWO_COLUMNS = 3.35, 6.9  # inches, of a printed page
 FONT, SMALL, TINY = 8.0, 7.0, 6.0  # points
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*", "h")
-LINES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
+LINES: tuple[Any, ...] = (
     "-",
     (0, (5, 1.5)),
     (0, (1, 1)),
@@ -54,7 +54,7 @@ class Look:
 
     color: str
     marker: str
-    line: str | tuple[float, tuple[float, ...]]
+    line: Any  # as matplotlib has it
 
 
 def look(at: int) -> Look:
@@ -84,8 +84,3 @@ def wrapped(text: str, inches: float, font_size: float = SMALL) -> str:
     letters = max(8, int(inches * 72 / (_LETTER * font_size)))
     lines = [textwrap.wrap(line, letters, break_on_hyphens=False) or [""] for line in text.split("\n")]
     return "\n".join(line for some in lines for line in some)
-
-
-def width_of(text: str, font_size: float = SMALL) -> float:
-    """About how many inches a text is wide."""
-    return max(map(len, text.split("\n"))) * _LETTER * font_size / 72
