@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from alfred.analysis.goal import sign
 from alfred.analysis.normalization import checked
 from alfred.errors import UsageError, did_you_mean
+from alfred.utils.stats import SEED
 
 Floats = NDArray[np.float64]
 Scores = Mapping[str, ArrayLike] | Sequence[Floats] | Floats
@@ -33,7 +34,6 @@ Metric = Callable[[Sequence[Floats]], Any]
 
 REPLICATES = 10_000
 FEW = 10  # below so many runs of a task the interval is narrower than it says
-_SEED = 0
 _NUMBERS_AT_ONCE = 2_000_000  # bounds the memory of resampling
 
 
@@ -252,7 +252,7 @@ def _interval(
     """Percentiles 2.5 and 97.5 of the resampled metric; NaN if no task has two runs."""
     if all(len(task) == 1 for task in tasks):
         return metric(tasks) * np.nan, metric(tasks) * np.nan
-    generator = np.random.default_rng(_SEED) if rng is None else rng
+    generator = np.random.default_rng(SEED) if rng is None else rng
     drawn = draw([len(task) for task in tasks], n_replicates, generator)
     low, high = np.percentile(replicates(metric, tasks, drawn, weight), [2.5, 97.5], axis=0)
     return low, high

@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from alfred.analysis.goal import sign
 from alfred.analysis.normalization import checked
+from alfred.utils.stats import SEED
 
 Floats = NDArray[np.float64]
 REPLICATES = 10_000
-_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def expected_best(
         raise ValueError(f"{len(scored)} scores of {n} experiments")
     values = np.concatenate([np.full(n - len(scored), -np.inf), scored])
     estimate = _expected(values[None, :], _weights(n, n))[0]
-    low, high = _band(values, n_replicates, np.random.default_rng(_SEED) if rng is None else rng)
+    low, high = _band(values, n_replicates, np.random.default_rng(SEED) if rng is None else rng)
     if direction == -1:
         low, high = high, low
     return BestOfK(

@@ -48,9 +48,6 @@ def align(series: Sequence[Series], x: Floats | None = None) -> tuple[Floats, Fl
             continue
         inside = slice(np.searchsorted(x, one.x[0]), np.searchsorted(x, one.x[-1], side="right"))
         row[inside] = np.interp(x[inside], one.x, one.y)
-        at = np.minimum(np.searchsorted(one.x, x[inside]), len(one.x) - 1)
-        is_own = one.x[at] == x[inside]  # what was recorded stands there exactly, beside a NaN too
-        row[inside][is_own] = one.y[at[is_own]]
     return x, ys
 
 

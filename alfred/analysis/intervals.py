@@ -8,7 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alfred.errors import UsageError, did_you_mean
-from alfred.utils.stats import confidence_intervals
+from alfred.utils.stats import DRAWS, SEED, confidence_intervals
+
+__all__ = [
+    "DRAWS",
+    "FEW",
+    "LABELS",
+    "METHODS",
+    "SEED",
+    "Intervals",
+    "caption",
+    "check_method",
+    "intervals",
+    "note",
+]
 
 Floats = NDArray[np.float64]
 
@@ -21,7 +34,6 @@ LABELS = {
     "None": "every run",
 }
 METHODS = tuple(LABELS)
-DRAWS = 10_000  # of bootstrapped_CI
 FEW = 10  # below so many runs a bootstrap interval is narrower than it says
 _NORMAL = 1.96  # the public `stderr` of alfred.utils.stats is a normal 95 % interval
 

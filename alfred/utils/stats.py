@@ -14,9 +14,9 @@ __all__ = ["confidence_intervals", "get_95_confidence_interval", "get_95_confide
 Floats = NDArray[np.float64]
 
 _METHODS = ("student_t", "bootstrapped_CI", "stderr")
-_DRAWS = 10_000
+DRAWS = 10_000  # of the bootstrap
 _POINTS_AT_ONCE = 16  # 16 points x 10 000 draws fit into a processor's cache
-_SEED = 0
+SEED = 0  # of the bootstrap where no generator is given
 
 
 def get_95_confidence_interval(
@@ -62,7 +62,7 @@ def confidence_intervals(
     if method not in _METHODS:
         raise UsageError(f"no interval is called {method!r}: {did_you_mean(str(method), _METHODS)}")
     means, err_ups, err_downs = (np.full(len(values), np.nan) for _ in range(3))
-    generator = np.random.default_rng(_SEED) if rng is None else rng
+    generator = np.random.default_rng(SEED) if rng is None else rng
     is_there = ~np.isnan(values)
     sizes = is_there.sum(axis=1)
     for n in sorted(set(sizes.tolist()) - {0}):
@@ -103,7 +103,7 @@ def _factor(method: str, n: int) -> float:
 def _bootstrap(values: Floats, method: str, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """A resample is a count of how often each value was drawn, so all points share one matrix of counts."""
     n_points, n = values.shape
-    weights = np.ascontiguousarray(rng.multinomial(n, np.full(n, 1 / n), size=_DRAWS).T / n)
+    weights = np.ascontiguousarray(rng.multinomial(n, np.full(n, 1 / n), size=DRAWS).T / n)
     up, down = np.empty(n_points), np.empty(n_points)
     for start in range(0, n_points, _POINTS_AT_ONCE):
         part = slice(start, start + _POINTS_AT_ONCE)

@@ -31,6 +31,11 @@ def test_what_was_recorded_stands_there_exactly():
         assert np.array_equal(row[np.searchsorted(x, one.x)], one.y)
 
 
+def test_beside_a_nan_or_an_infinity_too():
+    _, ys = align([run([0, 1, 2, 3, 4], [5, NAN, 6, np.inf, 7]), run([0.5, 2.5, 3.5], [1, 1, 1])])
+    np.testing.assert_array_equal(ys[0], [5, NAN, NAN, 6, np.inf, np.inf, np.inf, 7])
+
+
 def test_x_out_of_order_is_ordered_and_an_x_recorded_twice_has_the_mean():
     x, ys = align([run([2, 0, 1, 1, NAN], [5, 1, 2, 4, 99])])
     assert x.tolist() == [0, 1, 2]
