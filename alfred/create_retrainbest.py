@@ -300,7 +300,8 @@ def _tell(report: RetrainReport, root_dir: str | Path | None) -> None:
         _raise_the_reason(report.passed_over)
     for error in report.passed_over:
         print(f"alfred: {error}: passed over", file=sys.stderr)
-    print(*report.lines, sep="\n")
+    for line in report.lines:
+        print(line)
     if report.made and report.list_file is None:
         print("No list was written: which schedule the search belongs to can't be told")
     for words in _selections(report):

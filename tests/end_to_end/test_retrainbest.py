@@ -196,6 +196,16 @@ def test_of_many_retrains_at_once_one_is_made(project):
     assert {process.returncode for process in crowd} <= {0, 3}
 
 
+def test_a_retrain_made_while_another_command_planned_is_not_doubled(project):
+    search = searches(project)[0]
+    name_best(search, 2)
+    first, second = planning(project, search, 2)
+    assert "Made " in first.communicate("go\n", timeout=90)[0]
+    out, err = second.communicate("go\n", timeout=90)
+    assert (second.returncode, err, len(retrains(project))) == (0, "", 1)
+    assert f"has its retrain already: {retrains(project)[0].name}" in out
+
+
 def test_more_seeds_go_into_the_retrain_that_is_there(project):
     alpha, beta = searches(project)
     name_best(alpha, 3)
@@ -319,6 +329,23 @@ def test_what_is_not_there_is_reported_and_the_others_go_on(project):
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "Zz9_gone does not exist" in done.stderr
     assert len(retrains(project)) == 1
+
+
+def test_an_empty_list_is_nothing_to_do(project):
+    (project / GRID_LIST).write_text("# all commented out\n")
+    before = tree(project)
+    done = retrain("--from_file", GRID_LIST, folder=project)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert tree(project) == before
+
+
+def test_when_every_search_is_passed_over_that_is_told_with_the_reasons(project):
+    before = tree(project)
+    done = retrain("--from_file", GRID_LIST, folder=project)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 3)
+    assert all(f"{search.name} has no completed run" in done.stderr for search in searches(project))
+    assert done.stderr.endswith("every search was passed over, see above\n")
+    assert tree(project) == before
 
 
 def test_a_retrain_is_not_trained_again(project):
