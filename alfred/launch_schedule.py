@@ -15,7 +15,7 @@ from alfred import cli
 from alfred.errors import NothingToDoError, UsageError
 
 if TYPE_CHECKING:
-    from alfred.launchers.base import Launcher, LaunchReport
+    from alfred.launchers.base import Hooks, Launcher, LaunchReport
     from alfred.storage.owners import Owner
 
 ORDERS = ("experiment", "seed")
@@ -80,7 +80,7 @@ def launch_schedule(
             grace=grace,
             log_level=log_level,
         )
-        report = launcher.launch(plan, {})
+        report = launcher.launch(plan, _hooks())
     report.passed_over[:0] = passed_over
     return report
 
@@ -282,6 +282,28 @@ def _select(
     if named and not chosen:
         raise NothingToDoError("nothing was launched: every storage directory was passed over, see above")
     return chosen, [str(path) for path in named if path not in chosen]
+
+
+def _hooks() -> Hooks:
+    """What is made once all runs of a storage directory have ended; what draws is loaded only then."""
+    from alfred.storage.chores import PLOTS, SUMMARY
+
+    return {PLOTS: _make_plots, SUMMARY: _make_summary}
+
+
+def _make_plots(storage_dir: Path) -> Sequence[str]:
+    from alfred.figures.plot_arrays import plot_storage_dir
+
+    made = plot_storage_dir(storage_dir)
+    return [*(f"made {path}" for path in made.paths if path.suffix == ".png"), *made.absent]
+
+
+def _make_summary(storage_dir: Path) -> Sequence[str]:
+    from alfred.figures.summary import summarize_search
+
+    summary = summarize_search(storage_dir, re_run_if_exists=True)
+    best = f"experiment{summary.best} is the best" if summary.best else "no experiment is the best"
+    return [f"made {summary.folder}: {best}" + (f" ({summary.note})" if summary.note else "")]
 
 
 def _put_back_dead_runs(storage_dirs: Sequence[Path], owner: Owner) -> None:

@@ -8,14 +8,15 @@ ends it early, a run that it cut off waits again. Any number of launchers of any
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 # What is done once for a storage directory when its runs have ended and one at least has completed, by the
-# name of the chore.
-Hooks = Mapping[str, Callable[[Path], None]]
+# name of the chore. It returns lines to be said, or nothing.
+Hook = Callable[[Path], Sequence[str] | None]
+Hooks = Mapping[str, Hook]
 
 
 @dataclass(frozen=True)

@@ -15,20 +15,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from alfred.launchers.base import STOP_SIGNALS, Hooks
+from alfred.launchers.base import STOP_SIGNALS, Hook, Hooks
 from alfred.storage import chores, processes
 from alfred.storage.flags import State
 from alfred.storage.leases import Leases
 from alfred.storage.survey import survey
 
+_MOST_SAID = 4000  # bytes: a pipe takes them although nobody reads yet
+
 
 @dataclass(frozen=True)
 class _Called:
-    """A hook that is being done, and the pipe through which its child says what went wrong."""
+    """A hook that is being done, and the pipe through which its child says what there is to say."""
 
     storage_dir: Path
     chore: str
-    errors: int
+    said: int
 
 
 class HookCaller:
@@ -76,7 +78,7 @@ class HookCaller:
             processes.kill_session(pid, processes.start_token(pid) or "")
         self.wait()
 
-    def _begin(self, storage_dir: Path, chore: str, hook: Callable[[Path], None]) -> bool:
+    def _begin(self, storage_dir: Path, chore: str, hook: Hook) -> bool:
         me = self._leases.owner
         if not chores.take(storage_dir, chore, me):
             return False
@@ -96,14 +98,16 @@ class HookCaller:
         return True
 
     def _end(self, called: _Called, status: int) -> None:
-        with os.fdopen(called.errors, errors="replace") as pipe:
-            error = pipe.read()
+        with os.fdopen(called.said, errors="replace") as pipe:
+            said = pipe.read()
         if status == 0:
             chores.done(called.storage_dir, called.chore, self._leases.owner)
+            for line in said.splitlines():
+                self._say(called.storage_dir, line)
         else:  # the next launch tries again
             chores.give_back(called.storage_dir, called.chore, self._leases.owner)
             self.failed += 1
-            why = error or f"its process ended with status {os.waitstatus_to_exitcode(status)}"
+            why = said or f"its process ended with status {os.waitstatus_to_exitcode(status)}"
             self._say(called.storage_dir, f"{called.storage_dir.name}: {called.chore} failed: {why}")
         self._leases.drop(called.storage_dir)
 
@@ -115,17 +119,18 @@ class HookCaller:
             return False
 
 
-def _do(hook: Callable[[Path], None], storage_dir: Path, chore: str, errors: int) -> None:
+def _do(hook: Hook, storage_dir: Path, chore: str, said: int) -> None:
     """In the child: call the hook and leave."""
     code = 1
     try:
         signal.set_wakeup_fd(-1)
         for number in (*STOP_SIGNALS, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        hook(storage_dir)
+        lines = hook(storage_dir)
+        os.write(said, "\n".join(lines or ()).encode("utf-8", "replace")[:_MOST_SAID])
         code = 0
     except Exception as error:
-        os.write(errors, f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
+        os.write(said, f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:_MOST_SAID])
         with open(storage_dir / ".alfred" / f"{chore}_error.txt", "w", encoding="utf-8") as file:
             traceback.print_exc(file=file)
     finally:
