@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alfred import cli
+from alfred.errors import NothingToDoError
 
 if TYPE_CHECKING:
     from alfred.storage.leases import Leases
@@ -59,11 +60,11 @@ def clean_interrupted(
     laying.recover(get_root(root_dir))
     there, missing = cli.existing(select_storage_dirs(from_file, storage_name, root_dir))
     owner = this_process()
-    findings = _look(there, owner)
+    report = CleanReport(passed_over=[f"{path} does not exist" for path in missing])
+    findings = _look(there, owner, report)
     if not no_wait:
         _wait_out(findings, owner)
     _tell(findings)
-    report = CleanReport(passed_over=[f"{path} does not exist" for path in missing])
     report.passed_over += [run.conflict for found in findings for run, _ in found.runs if run.conflict]
     keep_files = alfred.defaults.DEFAULT_RESUME_FROM_CHECKPOINTS
     todo = [found for found in findings if _to_put_back(found, clean_crashes)]
@@ -114,15 +115,23 @@ def _door(options: argparse.Namespace) -> int:
     return cli.NOT_ALL_DONE if report.passed_over else cli.DONE
 
 
-def _look(storage_dirs: Sequence[Path], owner: Owner) -> list[Findings]:
+def _look(storage_dirs: Sequence[Path], owner: Owner, report: CleanReport) -> list[Findings]:
+    """What stands in each storage directory; one that can't be read is passed over."""
+    from alfred.report.tables import escaped
     from alfred.storage import recovery
     from alfred.utils.progress_bar import LineReporter
 
     looked = LineReporter(_say, every=2.0)
     findings: list[Findings] = []
     for storage_dir in storage_dirs:
-        findings.append(recovery.find(storage_dir, owner))
+        try:
+            findings.append(recovery.find(storage_dir, owner))
+        except OSError as error:
+            report.passed_over.append(f"{storage_dir} can't be read: {error.strerror or error}")
+            cli.notice(escaped(report.passed_over[-1]))
         looked(sum(len(found.runs) for found in findings), None, "runs looked at")
+    if storage_dirs and not findings:
+        raise NothingToDoError("nothing could be worked on: every storage directory was passed over")
     return findings
 
 
@@ -133,8 +142,8 @@ def _wait_out(findings: Sequence[Findings], owner: Owner) -> None:
     doubtful = sum(len(found.doubtful) for found in findings)
     if doubtful:
         _say(
-            f"{_runs(doubtful)} held by processes of other machines: watching whether they are heard of; "
-            "--no_wait leaves them alone"
+            f"{_runs(doubtful)} held by processes of other machines: watching for a minute or so "
+            "whether they are heard of; --no_wait leaves them alone"
         )
         recovery.watch(findings, owner, lambda look, looks: _say(f"  look {look} of {looks} done"))
 

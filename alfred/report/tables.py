@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -37,7 +38,10 @@ def escaped(text: str) -> str:
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]], title: str = "") -> None:
-    """Print a table to standard output; cells that don't fit a terminal are folded, never cut off."""
+    """Print a table to standard output; text that doesn't fit a terminal is folded, never cut off.
+
+    A column without anything in it is left out.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -52,12 +56,15 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]], title:
         markup=False,
         emoji=False,
     )
+    cells = list(rows)
+    used = [at for at in range(len(columns)) if any(row[at] for row in cells)]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        justify = "right" if column.is_number else "left"
-        table.add_column(Text(column.heading), justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for row in rows:
-        table.add_row(*(Text(escaped(cell)) for cell in row))
+    for at in used:
+        numbers = columns[at].is_number
+        heading, side = Text(columns[at].heading), "right" if numbers else "left"
+        table.add_column(heading, justify=side, overflow="fold", no_wrap=numbers)  # type: ignore[arg-type]
+    for row in cells:
+        table.add_row(*(Text(escaped(row[at])) for at in used))
     if title:
         console.print(Text(title, style="bold"))
     with console.capture() as captured:
@@ -71,19 +78,29 @@ def print_states(
 ) -> None:
     """One row a storage directory, one column a state, a last row of sums where there are several.
 
-    `extra` holds further columns: a heading and the cell of each row.
+    `extra` holds further columns: a heading and the cell of each row. Where a terminal is too narrow for
+    all, states that no run is in are left out.
     """
     more = extra or {}
+    total = sum((counts for _, counts in rows), Counter[Condition]())
+    shown = list(HEADINGS)
+    if _is_too_narrow(rows):
+        shown = [condition for condition in shown if total[condition]]
     cells = [
-        [name, *_counts(counts), *(column[at] for column in more.values())]
+        [name, *_counts(counts, shown), *(column[at] for column in more.values())]
         for at, (name, counts) in enumerate(rows)
     ]
     if len(rows) > 1:
-        total = sum((counts for _, counts in rows), Counter[Condition]())
-        cells.append(["all together", *_counts(total), *("" for _ in more)])
-    numbers = [Column(heading, is_number=True) for heading in (*HEADINGS.values(), "total")]
+        cells.append(["all together", *_counts(total, shown), *("" for _ in more)])
+    numbers = [Column(heading, is_number=True) for heading in (*map(HEADINGS.__getitem__, shown), "total")]
     print_table([Column("storage directory"), *numbers, *map(Column, more)], cells)
 
 
-def _counts(counts: Counter[Condition]) -> list[str]:
-    return [*(str(counts[condition]) for condition in HEADINGS), str(counts.total())]
+def _counts(counts: Counter[Condition], shown: Sequence[Condition]) -> list[str]:
+    return [*(str(counts[condition]) for condition in shown), str(counts.total())]
+
+
+def _is_too_narrow(rows: Sequence[tuple[str, Counter[Condition]]]) -> bool:
+    headings = sum(len(heading) + 2 for heading in (*HEADINGS.values(), "total"))
+    width = max((len(name) for name, _ in rows), default=0) + headings
+    return sys.stdout.isatty() and width > shutil.get_terminal_size().columns

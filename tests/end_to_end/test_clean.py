@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -279,3 +280,29 @@ def test_the_function_behind_the_door_says_what_it_did(laid, killed, tmp_path, m
     with pytest.raises(NothingToDoError):
         clean_interrupted("list.txt")
     assert "storage directory" in capsys.readouterr().out
+
+
+def test_a_storage_directory_that_cannot_be_read_is_passed_over(laid, tmp_path):
+    """As another user, since root may read everything."""
+    closed, readable = laid("t", "u")
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)
+    (tmp_path / "list.txt").write_text(f"{closed.name}\n{readable.name}\n")
+    code = (
+        "import os, sys\n"
+        "from alfred.cli import main\n"
+        f"arguments = ['clean', '--from_file', 'list.txt', '--root_dir', {str(readable.parent)!r}]\n"
+        "main(arguments)  # imports what the other user may have no right to read\n"
+        f"os.chmod({str(closed / 'experiment1')!r}, 0)\n"
+        "print('as another user', flush=True)\n"
+        "if os.geteuid() == 0: os.setgid(65534), os.setuid(65534)\n"
+        "sys.exit(main(arguments))"
+    )
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    (closed / "experiment1").chmod(0o755)
+    shown = ran.stdout.partition("as another user")[2]
+    assert ran.returncode == 1, ran.stderr
+    assert f"{closed} can't be read: Permission denied" in ran.stderr
+    assert readable.name in shown
+    assert closed.name not in shown

@@ -286,19 +286,22 @@ def test_no_name_is_cut_off_in_a_pipe(laid, typed):
     assert all(line == line.rstrip() for line in ran.stdout.splitlines())
 
 
-@pytest.mark.parametrize("columns", [40, 300])
+@pytest.mark.parametrize("columns", [50, 300])
 def test_a_terminal_shows_every_letter_within_its_width(laid, tmp_path, columns):
     storage_dir = laid("some_task")[0]
     end(storage_dir / "experiment1/seed1", "CRASH.txt", "Error: boom")
     text, code = on_terminal("--storage_name", storage_dir.name, folder=tmp_path, columns=columns)
-    plain = text.replace("\x1b[1m", "").replace("\x1b[0m", "")
+    plain = text.replace("\x1b[1m", "").replace("\x1b[0m", "").replace("\r", "")
+    states, _, crashes = plain.partition("Crashed")
     assert code == 0
     assert "…" not in plain
     assert max(len(line) for line in plain.splitlines()) <= columns
-    first_column = "".join(
-        line[: len(storage_dir.name)].split(" ")[0] for line in plain.splitlines() if line and line[0] != " "
-    )
-    assert storage_dir.name in first_column
+    assert {"waiting", "crashed", "total"} <= set(states.split())  # headings are not broken
+    assert ("running" in states.split()) == (columns == 300)  # no run is in that state
+    first_cells = "".join(line.split()[0] for line in states.splitlines() if line and line[0] != " ")
+    assert storage_dir.name in first_cells
+    last_cells = "".join(line.split()[-1] for line in crashes.splitlines() if line)
+    assert f"{storage_dir.name}/experiment1/seed1/CRASH.txt" in last_cells
 
 
 def test_storage_directories_that_cannot_be_read_are_named_and_the_others_shown(laid, tmp_path):

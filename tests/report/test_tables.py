@@ -33,3 +33,8 @@ def test_one_storage_directory_needs_no_sum_and_several_get_one(capsys):
     assert capsys.readouterr().out.splitlines()[1].split() == ["one", "2", "0", "0", "0", "0", "0", "2"]
     print_states([("one", Counter({Condition.WAITING: 2})), ("two", Counter({Condition.CRASHED: 1}))])
     assert capsys.readouterr().out.splitlines()[3].split()[2:] == ["2", "0", "0", "0", "1", "0", "3"]
+
+
+def test_a_column_without_anything_in_it_is_left_out(capsys):
+    print_table([Column("name"), Column("job"), Column("host")], [("a", "", "x"), ("b", "", "")])
+    assert capsys.readouterr().out.splitlines()[0].split() == ["name", "host"]
