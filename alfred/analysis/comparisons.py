@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -141,18 +143,30 @@ def seeds_needed(a: ArrayLike, b: ArrayLike) -> int | None:
     x, y = checked(a, "a"), checked(b, "b")
     if min(len(x), len(y)) < 2 or np.ptp(x) == np.ptp(y) == 0:
         return None
-    from scipy.special import nctdtr
+    spread, difference = float(x.var(ddof=1) + y.var(ddof=1)), abs(float(x.mean() - y.mean()))
+    share = float(x.var(ddof=1)) / spread
 
-    n = np.arange(2, MOST_SEEDS + 1)
-    var_x, var_y = x.var(ddof=1), y.var(ddof=1)
-    df = (n - 1) * (var_x + var_y) ** 2 / (var_x**2 + var_y**2)
-    shift = abs(x.mean() - y.mean()) / np.sqrt((var_x + var_y) / n)
-    limit = _t_quantile(df, 1 - ALPHA / 2)
-    is_plain = shift > limit + 10  # power beyond 0.9, where the distribution is hard to compute
-    near = np.where(is_plain, 0, shift)
-    power = np.where(is_plain, 1, 1 - nctdtr(df, near, limit) + nctdtr(df, near, -limit))
-    enough = np.flatnonzero(power >= POWER)
-    return int(n[enough[0]]) if len(enough) else None
+    def is_enough(n: int) -> bool:
+        df = (n - 1) / (share**2 + (1 - share) ** 2)
+        return power(difference / math.sqrt(spread / n), df) >= POWER
+
+    counts = range(2, MOST_SEEDS + 1)
+    at = bisect_left(counts, True, key=is_enough)  # power grows with n
+    return counts[at] if at < len(counts) else None
+
+
+def power(shift: float, df: float) -> float:
+    """How often a two-sided t test at 0.05 rejects when the true difference is `shift` standard errors.
+
+    The tails of the noncentral t distribution, integrated over the estimate of the standard error:
+    scipy.special.nctdtr gives NaN for some shifts above 10.
+    """
+    from scipy.special import gammaincinv, ndtr
+
+    nodes, weights = _nodes()
+    error = np.sqrt(gammaincinv(df / 2, nodes) * 2 / df)  # estimated / true
+    limit = _t_quantile(np.array(df), 1 - ALPHA / 2) * error
+    return float(weights @ (ndtr(shift - limit) + ndtr(-shift - limit)))
 
 
 def more_seeds(pair: Pair) -> str:
@@ -190,6 +204,13 @@ def _welch(a: Floats, b: Floats) -> tuple[float, float]:
     parts = np.array([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)])
     parts_df = np.array([len(a) - 1, len(b) - 1])
     return math.sqrt(parts.sum()), float(parts.sum() ** 2 / (parts**2 / parts_df).sum())
+
+
+@cache
+def _nodes() -> tuple[Floats, Floats]:
+    """Probabilities (100,) and their weights for an integral from 0 to 1 (Gauss and Legendre)."""
+    nodes, weights = np.polynomial.legendre.leggauss(100)
+    return (nodes + 1) / 2, weights / 2
 
 
 def _t_quantile(df: Floats, share: float) -> Floats:

@@ -16,6 +16,7 @@ from alfred.analysis.comparisons import (
     holm,
     more_seeds,
     permutation_p,
+    power,
     seeds_needed,
     verdict,
 )
@@ -116,19 +117,33 @@ def test_one_side_without_variance_is_tested():
     assert compare_pair([2, 2, 2], [3, 4, 5]).p_welch is not None
 
 
-@pytest.mark.parametrize(("shift", "spread"), [(1.0, 1.0), (0.8, 3.0), (3.0, 0.5), (40.0, 1.0)])
+@pytest.mark.parametrize("spread", [0.3, 1.0, 5.0, 100.0])
+@pytest.mark.parametrize("shift", [0.1, 0.7, 1.5, 5.0, 15.566, 30.0])
 def test_seeds_needed_has_the_power_and_one_less_has_not(shift, spread):
-    a, b = np.array([-1.0, 0, 1]) * spread + shift, np.array([-1.0, 0, 1])
+    """The shift is in spreads of a; large ones are where scipy.special.nctdtr gives NaN."""
+    a, b = np.array([-1.0, 0, 1]) * spread + shift * spread, np.array([-1.0, 0, 1])
     n = seeds_needed(a, b)
-    assert power(n, shift, spread) >= 0.8
-    assert n == 2 or power(n - 1, shift, spread) < 0.8
+    if n is None:
+        assert wins(1000, shift * spread, spread) < 0.8
+        return
+    assert wins(n, shift * spread, spread) >= 0.8
+    assert n == 2 or wins(n - 1, shift * spread, spread) < 0.8
 
 
-def power(n, shift, spread):
-    """Of Welch's two-sided test at 0.05, from the noncentral t of scipy.stats."""
+def wins(n, shift, spread):
+    """Power of Welch's two-sided test at 0.05, by normal and chi-square quantiles on a fine grid."""
     df = (n - 1) * (spread**2 + 1) ** 2 / (spread**4 + 1)
-    limit, noncentrality = stats.t.ppf(0.975, df), shift / math.sqrt((spread**2 + 1) / n)
-    return stats.nct.sf(limit, df, noncentrality) + stats.nct.cdf(-limit, df, noncentrality)
+    limit = stats.t.ppf(0.975, df) * np.sqrt(stats.chi2.ppf((np.arange(1000) + 0.5) / 1000, df) / df)
+    noncentrality = shift / math.sqrt((spread**2 + 1) / n)
+    return np.mean(stats.norm.sf(limit - noncentrality) + stats.norm.cdf(-limit - noncentrality))
+
+
+@pytest.mark.parametrize("df", [1, 2, 3.7, 18, 500])
+@pytest.mark.parametrize("shift", [0.0, 0.5, 2.0, 4.0])
+def test_the_power_is_that_of_the_noncentral_t_distribution(df, shift):
+    limit = stats.t.ppf(0.975, df)
+    expected = stats.nct.sf(limit, df, shift) + stats.nct.cdf(-limit, df, shift)
+    assert power(shift, df) == pytest.approx(expected, abs=1e-5)
 
 
 def test_so_many_seeds_find_the_difference_in_80_percent_of_cases():
