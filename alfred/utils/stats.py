@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from alfred.errors import UsageError, did_you_mean
 
-__all__ = ["confidence_intervals", "get_95_confidence_interval", "get_95_confidence_interval_of_sequence"]
+__all__ = ["get_95_confidence_interval", "get_95_confidence_interval_of_sequence"]
 
 Floats = NDArray[np.float64]
 
