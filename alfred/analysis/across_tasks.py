@@ -1,0 +1,1 @@
+"""Every number that compares algorithms over tasks, in one record."""

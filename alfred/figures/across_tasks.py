@@ -1,0 +1,1 @@
+"""Algorithms compared over tasks: aggregates, probability of improvement, performance profiles."""
