@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,14 @@ def in_shell(*words, folder, **options):
 def typed(tmp_path):
     """A command typed in the folder where `laid` makes its storage directories."""
     return lambda *words, **options: in_shell(*words, **{"folder": tmp_path, **options})
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that every user may look into; pytest keeps its own for its user alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.fixture

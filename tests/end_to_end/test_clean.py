@@ -282,12 +282,10 @@ def test_the_function_behind_the_door_says_what_it_did(laid, killed, tmp_path, m
     assert "storage directory" in capsys.readouterr().out
 
 
-def test_a_storage_directory_that_cannot_be_read_is_passed_over(laid, tmp_path):
+def test_a_storage_directory_that_cannot_be_read_is_passed_over(laid, open_folder):
     """As another user, since root may read everything."""
-    closed, readable = laid("t", "u")
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    (tmp_path / "list.txt").write_text(f"{closed.name}\n{readable.name}\n")
+    closed, readable = laid("t", "u", root=open_folder / "storage")
+    (open_folder / "list.txt").write_text(f"{closed.name}\n{readable.name}\n")
     code = (
         "import os, sys\n"
         "from alfred.cli import main\n"
@@ -299,7 +297,7 @@ def test_a_storage_directory_that_cannot_be_read_is_passed_over(laid, tmp_path):
         "sys.exit(main(arguments))"
     )
     command = [sys.executable, "-c", code]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, cwd=open_folder, capture_output=True, text=True, check=False)
     (closed / "experiment1").chmod(0o755)
     shown = ran.stdout.partition("as another user")[2]
     assert ran.returncode == 1, ran.stderr

@@ -304,13 +304,10 @@ def test_a_terminal_shows_every_letter_within_its_width(laid, tmp_path, columns)
     assert f"{storage_dir.name}/experiment1/seed1/CRASH.txt" in last_cells
 
 
-def test_storage_directories_that_cannot_be_read_are_named_and_the_others_shown(laid, tmp_path):
+def test_storage_directories_that_cannot_be_read_are_named_and_the_others_shown(laid, open_folder):
     """As another user, since root may read everything."""
-    readable, closed = laid("t", "u")
+    readable, closed = laid("t", "u", root=open_folder / "storage")
     end(readable / "experiment1/seed1")
-    for folder in (tmp_path, *tmp_path.parents):
-        if str(folder).startswith(str(tmp_path.parent.parent)):
-            os.chmod(folder, 0o755)
     os.chmod(closed / "experiment1", 0)
     os.chmod(readable / "experiment1/seed2", 0)
     code = (
