@@ -59,12 +59,11 @@ def claim(seed_dir: str, owner: str) -> bool:
 
 def _batons_beside(seed_dir: str, mine: Baton) -> list[Baton]:
     """The other batons, if three listings show some: one alone may show what was just moved away."""
-    found: list[Baton] = []
-    for pause in (0.0, 0.005, 0.02):
-        time.sleep(pause)
+    for pause in (0.005, 0.02, 0.0):
         found = [baton for baton in batons_among(os.listdir(seed_dir)) if baton != mine]
         if not found:
             break
+        time.sleep(pause)
     return found
 
 

@@ -103,12 +103,11 @@ def look(seed_dir: str | Path) -> Baton | None:
     Raises:
         ConflictError: there are two batons or more.
     """
-    batons: list[Baton] = []
-    for pause in (0.0, 0.005, 0.02):
-        time.sleep(pause)
+    for pause in (0.005, 0.02, 0.0):  # between looks; even a sleep of no length gives the processor away
         batons = batons_among(os.listdir(seed_dir))
         if len(batons) == 1:
             return batons[0]
+        time.sleep(pause)
     if not batons:
         return None
     found = " and ".join(sorted(baton.name for baton in batons))
