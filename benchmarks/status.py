@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 from measuring import empty_folder, lay_bare, options, places, row, seconds
@@ -27,8 +28,8 @@ def main() -> None:
     for size in asked.sizes:
         with empty_folder(asked.folder) as root:
             names = lay_half_done(root / "Ab1_x", size)
-            alfred = 1000 / size * min(seconds(lambda: look(root, size)) for _ in range(asked.repeats))
-            bare = 1000 / size * min(seconds(lambda: list_all(names)) for _ in range(asked.repeats))
+            alfred = 1000 / size * min(seconds(partial(look, root, size)) for _ in range(asked.repeats))
+            bare = 1000 / size * min(seconds(partial(list_all, names)) for _ in range(asked.repeats))
         smallest = smallest or alfred
         row([size, alfred, bare, alfred / bare, alfred / smallest])
 
