@@ -41,6 +41,7 @@ COMMANDS = {
     "clean": Command("alfred.clean_interrupted", "put runs whose process died back to waiting"),
     "plot": Command("alfred.make_plot_arrays", "draw every run of a storage directory as a small plot"),
     "retrain": Command("alfred.create_retrainbest", "prepare the best of a search again, with more seeds"),
+    "benchmark": Command("alfred.benchmark", "summarize searches and compare them, or compare models"),
     "status": Command("alfred.commands.status", "show what waits, runs, has ended and has crashed"),
 }
 

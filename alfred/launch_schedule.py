@@ -57,8 +57,7 @@ def launch_schedule(
     from alfred.storage.owners import this_process
     from alfred.utils.directory_tree import get_root
 
-    if in_process and (timeout is not None or str(n_processes) != "1"):
-        raise UsageError("--in_process does one run after the other: leave out --timeout and --n_processes")
+    _check_in_process(in_process, n_processes, timeout)
     only_experiments, only_seeds = cli.numbers("--experiments", experiments), cli.numbers("--seeds", seeds)
     environments = _environments(n_processes, gpus, threads_per_run)
     owner = this_process()
@@ -81,7 +80,7 @@ def launch_schedule(
             log_level=log_level,
         )
         report = launcher.launch(plan, _hooks())
-    report.passed_over[:0] = passed_over
+    report.passed_over += passed_over
     return report
 
 
@@ -222,6 +221,11 @@ def _seconds(text: str) -> float:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: seconds, or as in 90m, 12h, 2d")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]]
+
+
+def _check_in_process(in_process: bool, n_processes: int | str, timeout: float | None) -> None:
+    if in_process and (timeout is not None or str(n_processes) != "1"):
+        raise UsageError("--in_process does one run after the other: leave out --timeout and --n_processes")
 
 
 def _environments(n_processes: int | str, gpus: str | None, threads: int | None) -> list[dict[str, str]]:

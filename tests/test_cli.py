@@ -123,9 +123,9 @@ def test_confirm_without_asking_shows_the_text_and_reads_nothing(monkeypatch, ca
         (NothingToDoError("nothing left"), 3, "alfred: nothing left\n"),
         (KeyboardInterrupt(), 130, "alfred: interrupted\n"),
         (
-            PermissionError(13, "Permission denied", "/root/x"),
+            PermissionError(13, "Permission denied", "/nowhere/x"),
             2,
-            "alfred: /root/x: Permission denied: check the path and its permissions\n",
+            "alfred: /nowhere/x: Permission denied: check the path and its permissions\n",
         ),
     ],
 )
