@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
+import re
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -107,8 +108,7 @@ def module_tables() -> str:
 def first_sentence(file: Path) -> str:
     """Of the docstring of a module."""
     paragraph = " ".join((ast.get_docstring(ast.parse(file.read_text())) or "").split("\n\n")[0].split())
-    end = paragraph.find(". ")
-    return paragraph if end < 0 else paragraph[: end + 1]
+    return re.split(r"(?<=\.)(?<!et al\.) ", paragraph)[0]
 
 
 if __name__ == "__main__":
