@@ -1,0 +1,99 @@
+"""Trees to work on, and processes of their own that race or are killed at a chosen step."""
+
+import os
+import signal
+import sys
+import traceback
+
+import pytest
+
+_CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.utime", "os.truncate"}
+
+
+def _kill_before_change(number):
+    """End this process by SIGKILL right before its `number`th change to the disk."""
+    left = number
+
+    def hook(event, args):
+        nonlocal left
+        writes = event == "open" and args[2] and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if event in _CHANGES or writes:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+
+
+def _start(work, *before):
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        for call in before:
+            call()
+        work()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _exit_code(pid):
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.fixture
+def child():
+    """`child(work, kill_before=n)`: call it in a process of its own; its exit code, -9 when it was killed."""
+
+    def run(work, kill_before=0):
+        return _exit_code(_start(work, *([lambda: _kill_before_change(kill_before)] if kill_before else [])))
+
+    return run
+
+
+@pytest.fixture
+def together():
+    """`together([work, ...])`: call all at the same instant, each in a process of its own; none may fail."""
+
+    def run(works):
+        ready, go = os.pipe(), os.pipe()
+
+        def wait():
+            os.close(go[1])
+            os.write(ready[1], b".")
+            os.read(go[0], 1)
+
+        pids = [_start(work, wait) for work in works]
+        for _ in pids:
+            os.read(ready[0], 1)
+        for handle in (go[1], go[0], *ready):
+            os.close(handle)
+        assert [_exit_code(pid) for pid in pids] == [0] * len(pids)
+
+    return run
+
+
+@pytest.fixture
+def lay(tmp_path):
+    """`lay(n)`: a storage directory of n experiments with one waiting seed each; the seed directories."""
+
+    def build(how_many, name="Ab1_any_thing_grid_x"):
+        seed_dirs = [tmp_path / name / f"experiment{n}" / "seed1" for n in range(1, how_many + 1)]
+        for seed_dir in seed_dirs:
+            seed_dir.mkdir(parents=True)
+            (seed_dir / "config.json").write_text("{}\n")
+            (seed_dir / "config_unique.json").write_text("{}\n")
+            (seed_dir / "UNHATCHED").touch()
+        return seed_dirs
+
+    return build
+
+
+@pytest.fixture
+def names():
+    """`names(folder)`: what is in a folder but alfred's own."""
+    return lambda folder: sorted(name for name in os.listdir(folder) if name != ".alfred")

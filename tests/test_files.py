@@ -1,0 +1,155 @@
+"""Durable files: what is written is there whole, or not at all."""
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from alfred import files
+
+WRITER = """
+import itertools, sys
+from pathlib import Path
+from alfred import files
+print("ready", flush=True)
+for letter in itertools.cycle("ab"):
+    files.write_text(sys.argv[1], letter * 300_000)
+"""
+
+CROWD = """
+import sys
+from alfred import files
+sys.stdin.readline()
+for number in range(200):
+    files.append_lines(sys.argv[1], [f"{sys.argv[2]} {number} " + "x" * 300])
+"""
+
+
+def test_a_file_holds_the_old_or_the_new_content_whenever_its_writer_is_killed(tmp_path):
+    path = tmp_path / "file"
+    seen = set()
+    for kill_after in range(25):
+        path.write_text("old")
+        command = [sys.executable, "-c", WRITER, path]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+            writer.stdout.readline()
+            while kill_after and not path.read_text().startswith(("a", "b")):
+                pass
+            for _ in range(kill_after * 20):
+                path.stat()
+            writer.kill()
+        content = path.read_text()
+        assert content in ("old", "a" * 300_000, "b" * 300_000), len(content)
+        seen.add(content[:1])
+    assert {"a", "b"} <= seen
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    script = f"import sys; from alfred import files; files.write_bytes({str(path)!r}, b'x' * 50_000)"
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", script], preexec_fn=limit, capture_output=True, text=True
+    )
+    assert "File too large" in done.stderr
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_is_created_takes_no_name_that_is_taken_even_by_a_link_to_nowhere(tmp_path):
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "file").write_text("old")
+    for name in ("link", "file"):
+        with pytest.raises(FileExistsError):
+            files.create(tmp_path / name, b"new")
+    assert (tmp_path / "file").read_text() == "old"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_new_file_gets_the_usual_permissions(tmp_path):
+    before = os.umask(0o027)
+    try:
+        files.write_text(tmp_path / "file", "x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_is_replaced_and_its_target_stays(tmp_path):
+    (tmp_path / "target").write_text("old")
+    (tmp_path / "link").symlink_to("target")
+    files.write_text(tmp_path / "link", "new")
+    assert (tmp_path / "target").read_text() == "old"
+    assert (tmp_path / "link").read_text() == "new"
+
+
+def test_lines_are_added_after_a_last_line_without_its_end(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_bytes(b"first\r\nsecond")
+    files.append_lines(path, ["third", "fourth"])
+    files.append_lines(path, [])
+    assert path.read_bytes() == b"first\r\nsecond\nthird\nfourth\n"
+
+
+def test_lines_that_many_processes_add_stay_whole(tmp_path):
+    path = tmp_path / "list.txt"
+    command = [sys.executable, "-c", CROWD, path]
+    crowd = [subprocess.Popen([*command, str(n)], stdin=subprocess.PIPE) for n in range(4)]
+    for process in crowd:
+        process.communicate(b"go\n")
+    lines = path.read_text().splitlines()
+    expected = {f"{n} {number} " + "x" * 300 for n in range(4) for number in range(200)}
+    assert len(lines) == 800
+    assert set(lines) == expected
+
+
+def test_errors_that_pass_are_tried_again_and_others_are_raised_at_once():
+    calls = []
+
+    def stale_twice():
+        calls.append("stale")
+        if len(calls) < 3:
+            raise OSError(errno.ESTALE, "stale")
+        return "answer"
+
+    def denied():
+        calls.append("denied")
+        raise PermissionError(errno.EACCES, "denied")
+
+    assert files.retry(stale_twice) == "answer"
+    with pytest.raises(PermissionError):
+        files.retry(denied)
+    assert calls == ["stale"] * 3 + ["denied"]
+
+
+def test_a_tree_is_removed_but_for_what_nfs_keeps_and_where_links_lead(tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "kept").touch()
+    tree = tmp_path / "tree"
+    (tree / "deep" / "deeper").mkdir(parents=True)
+    (tree / "deep" / "link").symlink_to(tmp_path / "outside")
+    (tree / "deep" / "file").touch()
+    (tree / ".nfs0001").touch()
+    files.remove_tree(tree)
+    files.remove_tree(tmp_path / "missing")
+    assert [path.name for path in tree.iterdir()] == [".nfs0001"]
+    assert (tmp_path / "outside" / "kept").exists()
+
+
+def test_a_tree_with_pipes_and_links_in_circles_reaches_the_disk_without_hanging(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "circle").symlink_to(".")
+    (tmp_path / "lost").symlink_to("nowhere")
+    (tmp_path / "file").write_text("x")
+    files.sync_tree(tmp_path)
+    files.flush_filesystem(tmp_path)
+    assert (tmp_path / "file").read_text() == "x"
