@@ -67,7 +67,7 @@ def new_page(
     width = TWO_COLUMNS if is_wide or n_panels > 1 else ONE_COLUMN
     caption = wrapped(caption, width - 0.1, TINY)
     caption_height = (caption.count("\n") + 1) * TINY * _LINE if caption else 0.0
-    labels = [wrapped(entry.label, min(2.6, width - 0.7), SMALL) for entry in entries]
+    labels = [wrapped(entry.label, width / (2 if width == ONE_COLUMN else 3) - 0.5) for entry in entries]
     legend_columns, legend_height = _legend_size(labels, width)
     height = n_rows * panel_height + caption_height + legend_height + below
     figure = Figure(figsize=(width, height), layout="constrained")

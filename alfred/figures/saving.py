@@ -46,17 +46,26 @@ def save_figure(figure: Figure, path: str | Path, sources: Mapping[str, Any], dp
 
 
 def save_comparison(
-    figure: Figure, folders: Iterable[Path], name: str, sources: Mapping[str, Any]
+    figure: Figure,
+    folders: Iterable[Path],
+    name: str,
+    sources: Mapping[str, Any],
+    tables: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Write a figure that compares into each of several folders, under a name that is free there.
 
-    See `free_name`; the paths of all files written.
+    `tables`: suffix -> text of files that tell the same numbers, under the same name. See `free_name`; the
+    paths of all files written.
     """
     rendered = render(figure)
     paths = []
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-        paths += _write(rendered, free_name(folder / name, sources), sources)
+        stem = free_name(folder / name, sources)
+        paths += _write(rendered, stem, sources)
+        for suffix, text in (tables or {}).items():
+            paths.append(_file(stem, suffix))
+            files.write_text(paths[-1], text)
     return paths
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from alfred.figures.style import SMALL, Look
+from alfred.figures.style import SMALL, Look, wrapped
 from alfred.utils.plots import plot_curves, plot_vertical_densities
 
 Floats = NDArray[np.float64]
@@ -73,3 +73,33 @@ def draw_columns(
         line.set_marker(".")
         line.set_markersize(3)
         line.set_xdata(np.asarray(line.get_xdata()) + 0.22)  # beside the mean, not over it
+
+
+def label_room(labels: Sequence[str], n_panels: int) -> float:
+    """How many inches the labels of columns need below the lowest panels."""
+    lines = [line for label in labels for line in _shortened(label).split("\n")]
+    is_long = _are_turned(labels, n_panels)
+    return max(map(len, lines), default=0) * 0.6 * SMALL / 72 if is_long else 0.15
+
+
+def label_spots(ax: Axes, labels: Sequence[str] | None, n_panels: int) -> None:
+    """Write the labels below the columns, upright where they would touch; None leaves the places empty."""
+    if labels is None:
+        ax.tick_params(axis="x", labelbottom=False)
+        return
+    is_turned = _are_turned(labels, n_panels)
+    ax.set_xticks(range(1, len(labels) + 1), [_shortened(label) for label in labels])
+    for text in ax.get_xticklabels():
+        text.set_rotation(90 if is_turned else 0)
+        text.set_horizontalalignment("center")
+        text.set_linespacing(1.0)
+
+
+def _are_turned(labels: Sequence[str], n_panels: int) -> bool:
+    room = (1.9 if n_panels > 2 else 2.6) / max(1, len(labels))
+    widest = max((len(line) for label in labels for line in _shortened(label).split("\n")), default=0)
+    return widest * 0.6 * SMALL / 72 > room
+
+
+def _shortened(label: str) -> str:
+    return wrapped(label, 1.4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import textwrap
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ LINES: tuple[Any, ...] = (
 )
 MUTED = "#9a9a9a"  # curves that are there for comparison only
 _COLORS = PALETTE[:-1]  # yellow is hardly seen on white paper
-_LETTER = 0.6  # width of an average letter in font sizes
+_LETTER = 0.56  # width of an average letter in font sizes
 
 _RC: dict[Any, Any] = {
     "pdf.fonttype": 42,  # TrueType: journals refuse matplotlib's own Type 3 fonts
@@ -80,7 +80,23 @@ def plain(text: object) -> str:
 
 
 def wrapped(text: str, inches: float, font_size: float = SMALL) -> str:
-    """The text in lines of about this width; a long word is broken, nothing is lost."""
+    """The text in lines of about this width, broken between words or inside_of_names; nothing is lost.
+
+    A text with a formula stays whole.
+    """
+    if text.count("$") > text.count(r"\$"):
+        return text
     letters = max(8, int(inches * 72 / (_LETTER * font_size)))
-    lines = [textwrap.wrap(line, letters, break_on_hyphens=False) or [""] for line in text.split("\n")]
-    return "\n".join(line for some in lines for line in some)
+    return "\n".join(part for line in text.split("\n") for part in _filled(line, letters))
+
+
+def _filled(line: str, letters: int) -> list[str]:
+    """Lines of at most so many letters, each as full as can be."""
+    lines = [""]
+    for word in re.findall(r"[^\s_/,.=-]*[\s_/,.=-]+|[^\s_/,.=-]+", line):
+        pieces = [word[at : at + letters] for at in range(0, len(word), letters)]
+        for piece in pieces:
+            if lines[-1] and len(lines[-1] + piece.rstrip()) > letters:
+                lines.append("")
+            lines[-1] += piece
+    return [part.rstrip() for part in lines]

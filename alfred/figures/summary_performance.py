@@ -18,6 +18,13 @@ from alfred.figures.sources import count_text, source, unscored
 from alfred.figures.style import TINY, Look, look, plain, printed
 from alfred.figures.visuals import Visuals
 
+AGGREGATION_WORDS = {
+    "min": "lowest",
+    "max": "highest",
+    "avg": "mean",
+    "last": "last value",
+    "mean_on_last_20_percents": "mean of the last 20 %",
+}
 _ALL_NAMED = 60  # experiments: beyond that only some of the numbers fit below the axis
 
 
@@ -56,7 +63,9 @@ def draw_summary_performance(
 def score_title(wanted: Settings, visuals: Visuals) -> str:
     """The axis title of a score: what was measured, and how a run's values became one."""
     title = visuals.axis_title(wanted.metric)
-    return title if wanted.metric == EVALUATION_RUNS else f"{title}\n({plain(wanted.aggregation)})"
+    return (
+        title if wanted.metric == EVALUATION_RUNS else f"{title}\n({AGGREGATION_WORDS[wanted.aggregation]})"
+    )
 
 
 def _draw(

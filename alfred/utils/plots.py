@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,9 +96,9 @@ def plot_curves(
             points = _points(_entry(xs, at), y, [_entry(bound, at) for bound in bounds])
             _draw_curve(ax, points, style, alpha_fill, smooth)
     _write_texts(ax, title, xlabel, ylabel, title_font_size, axis_font_size)
-    ax.set_xlim(*xlim)
+    _limit(ax.set_xlim, xlim)
     _draw_hlines(ax, hlines)
-    ax.set_ylim(*ylim)
+    _limit(ax.set_ylim, ylim)
     _set_ticks(ax, tick_font_size, n_x_ticks, n_y_ticks)
     if add_legend:
         place: dict[str, Any] = {"bbox_to_anchor": legend_pos} if legend_outside else {}
@@ -307,10 +307,18 @@ def _draw_box(ax: Axes, position: int, values: Floats, color: Any, whis: tuple[f
     )
 
 
+def _limit(set_limits: Callable[[float | None, float | None], Any], limits: Limits) -> None:
+    """No limits leave the axis free to widen for what is drawn later."""
+    if tuple(limits) != (None, None):
+        set_limits(*limits)
+
+
 def _draw_hlines(ax: Axes, hlines: Sequence[Mapping[str, Any]] | None) -> None:
     """Lines from side to side that leave the limits of x as they are."""
+    if not hlines:
+        return
     left, right = ax.get_xlim()
-    for hline in hlines or ():
+    for hline in hlines:
         plain = {} if "color" in hline else {"colors": "#555555"}
         ax.hlines(**{"xmin": left, "xmax": right, **plain, **hline})
     ax.set_xlim(left, right)
