@@ -111,6 +111,21 @@ def test_kill_9_of_the_fork_server_costs_its_runs_one_attempt(client, look):
     assert (storage_dir / "experiment1/seed1/.alfred/attempts/1/output.out").exists()
 
 
+def test_a_run_that_lost_its_fork_server_is_done_again_though_nothing_else_waits(client, look):
+    """The second process has found by then that nothing waits any more."""
+    one = client()
+    storage_dir = one.lay(WAIT_FOR_GO, "pass")
+    launch = one.start("--storage_name", storage_dir.name, "--n_processes", 2)
+    look.wait_for(lambda: look.counts(storage_dir) == {"RUNNING": 1, "COMPLETED": 1})
+    one.started(2)
+    os.kill(the_server(launch), signal.SIGKILL)
+    look.wait_for(lambda: begun_twice(one) == 1)
+    (one.folder / "go").touch()
+    printed, _ = launch.communicate(timeout=60)
+    assert launch.returncode == 0, printed
+    assert look.counts(storage_dir) == {"COMPLETED": 2}
+
+
 def test_a_run_that_kills_its_fork_server_again_and_again_ends_the_launch(client, look):
     one = client()
     storage_dir = one.lay("os.kill(os.getppid(), 9); time.sleep(1000)")

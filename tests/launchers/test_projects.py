@@ -50,13 +50,13 @@ def test_clients_of_every_age_run_as_they_are(client, look):
         kind = schedule.partition("_")[0]
         storage_dirs = one.prepare(f"schedules/{schedule}/{kind}_schedule_{schedule}.py")
         listed = f"schedules/{schedule}/list_searches_{schedule}.txt"
-        launched = one.run("--from_file", listed, "--n_processes", 2, "--use_pbar")
+        launched = one.run("--from_file", listed, "--n_processes", 2, "--use_pbar", "--seeds", "10,131")
         assert launched.returncode == 0, launched.stdout + launched.stderr
         for storage_dir in storage_dirs:
-            assert set(look.counts(storage_dir)) == {"COMPLETED"}
+            assert set(look.counts(storage_dir)) == {"COMPLETED", "UNHATCHED"}
             for path in storage_dir.glob("*/*/recorders/train_recorder.pkl"):
                 assert Recorder.init_from_pickle_file(path).tape["return"]
-    config = json.loads(next(storage_dirs[0].glob("*/*/config.json")).read_text())
+    config = json.loads(next(storage_dirs[0].glob("*/seed131/config.json")).read_text())
     assert config["observation_names"] == ["x", "y"]
 
 
@@ -164,7 +164,8 @@ def test_what_the_import_left_for_its_end_outlives_the_first_run(client, look, m
     """A folder made at import is still there for the second run; what a run registers itself is done."""
     one = client()
     with (one.folder / "main.py").open("a") as main:
-        main.write("import atexit, tempfile, weakref\nfolder = tempfile.TemporaryDirectory(dir='.')\n")
+        main.write("import atexit, tempfile\nfolder = tempfile.TemporaryDirectory(dir='.')\n")
+        main.write("atexit.register(print, 'registered at import')\n")
     storage_dir = one.lay(
         *["assert os.path.isdir(folder.name); atexit.register(print, 'registered here')"] * 2
     )
