@@ -114,8 +114,8 @@ def _stand_alone(task: RunTask) -> None:
     faults = os.open(f"{task.seed_dir}/.alfred/faults.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     faulthandler.enable(faults)
     random.seed()  # else all runs forked from one process would draw the same numbers
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()
+    if "numpy.random" in sys.modules:  # else it will seed itself when it is imported
+        sys.modules["numpy.random"].seed()
 
 
 def _listen(handlers: Handlers) -> list[int]:

@@ -146,7 +146,9 @@ def test_what_set_up_alfred_assigns_is_where_the_launch_looks(client, look, meth
 def test_runs_that_do_not_seed_draw_different_numbers(client):
     one = client()
     main = (one.folder / "main.py").read_text()
-    (one.folder / "main.py").write_text(main.replace('"""\n', '"""\nimport random, numpy\n', 1))
+    (one.folder / "main.py").write_text(
+        main.replace('"""\n', '"""\nimport random, numpy\nnumpy.random.rand()\n', 1)
+    )
     storage_dir = one.lay(
         *["print(random.random(), numpy.random.rand(), numpy.random.default_rng().random())"] * 2
     )
