@@ -317,10 +317,8 @@ def _put_back_dead_runs(storage_dirs: Sequence[Path], owner: Owner) -> None:
 
     keep_files = alfred.defaults.DEFAULT_RESUME_FROM_CHECKPOINTS
     with contextlib.closing(Leases(owner)) as leases:
-        for storage_dir in storage_dirs:
-            found = recovery.find(storage_dir, owner)
-            for seed_dir in recovery.put_back(found, leases, keep_files=keep_files):
-                print(f"{seed_dir} waits again: its process had died")
+        for seed_dir in recovery.put_back_dead(storage_dirs, leases, keep_files=keep_files, say=print):
+            print(f"{seed_dir} waits again: its process had died")
 
 
 if __name__ == "__main__":
