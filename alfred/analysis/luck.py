@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from alfred.analysis.gather import Run, series, why_absent
+import alfred.defaults
+from alfred.analysis.gather import Run, Search, series, why_absent
 from alfred.analysis.scores import score_run
 
 
@@ -56,6 +58,26 @@ def retrain_gap(
         last_x=end,
         gap=equal - in_search,
     )
+
+
+def chosen_experiment(search: Search, retrain: Search) -> int | None:
+    """The experiment of a search that a retrain trains again: the one with its distinguishing parameters,
+    whether or not the length of training, which the retrain changes, is one of them.
+
+    None where none has them, or several do.
+    """
+    for changed in ({"seed"}, {"seed", *alfred.defaults.DEFAULT_TRAIN_TIME_PARAMS}):
+        wanted = next((_without(run.unique, changed) for run in retrain.runs if run.unique), {})
+        same = {
+            run.experiment for run in search.runs if run.unique and _without(run.unique, changed) == wanted
+        }
+        if len(same) == 1:
+            return same.pop()
+    return None
+
+
+def _without(unique: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in unique.items() if name not in names}
 
 
 def last_x(runs: Sequence[Run], x_metric: str, y_metric: str) -> float:
