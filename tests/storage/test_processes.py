@@ -1,0 +1,53 @@
+"""Processes of this machine: who exists, since when, and the end of a whole session."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from alfred.storage import processes
+
+SLEEPER = [sys.executable, "-c", "print(flush=True); import time; time.sleep(600)"]
+FAMILY = """
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_start_token_tells_a_process_from_none_and_from_a_zombie():
+    with subprocess.Popen(SLEEPER, stdout=subprocess.PIPE) as process:
+        token = processes.start_token(process.pid)
+        assert token
+        assert token == processes.start_token(process.pid)
+        process.stdout.readline()
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert processes.start_token(process.pid) is None  # a zombie
+    assert processes.start_token(process.pid) is None
+
+
+def test_a_session_is_killed_with_its_grandchildren_even_when_its_leader_is_gone():
+    for leader_first in (False, True):
+        with subprocess.Popen(
+            [sys.executable, "-c", FAMILY], stdout=subprocess.PIPE, start_new_session=True
+        ) as leader:
+            token = processes.start_token(leader.pid)
+            grandchild = int(leader.stdout.readline())
+            assert set(processes.session_members(leader.pid)) == {leader.pid, grandchild}
+            if leader_first:
+                leader.kill()
+                leader.wait()
+                assert processes.session_members(leader.pid) == [grandchild]
+            assert processes.kill_session(leader.pid, token)
+            assert processes.start_token(grandchild) is None
+            assert processes.start_token(leader.pid) is None
+
+
+def test_a_session_whose_number_belongs_to_another_process_now_is_left_alone():
+    with subprocess.Popen(SLEEPER, stdout=subprocess.PIPE, start_new_session=True) as process:
+        process.stdout.readline()
+        assert processes.kill_session(process.pid, "the start of another")
+        assert process.poll() is None
+        os.kill(process.pid, signal.SIGKILL)
