@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 
 from alfred.analysis.curves import Band, band, thin
 from alfred.analysis.gather import Run, Series, series, why_absent
-from alfred.figures.style import SMALL, TINY, Look, plain
+from alfred.figures.page import name_hlines
+from alfred.figures.style import SMALL, Look
 from alfred.storage.survey import Condition
 from alfred.utils.plots import plot_curves
 
@@ -103,11 +104,12 @@ def draw_curves(
         n = len(curve.band.x)
         step = max(1, n // 8)
         line.set_markevery((at * step // max(1, len(order)), step))  # markers side by side, not over another
-    for curve in order:
+    named = [curve for curve in curves if curve.look.marker]
+    for at, curve in enumerate(named):
         if curve.band.method == "None":
             _draw_runs(ax, curve)
-        _mark_drops(ax, curve, with_numbers=len(curves) <= _FEW_CURVES)
-    _name_hlines(ax, hlines)
+        _mark_drops(ax, curve, at if len(named) <= _FEW_CURVES else None)
+    name_hlines(ax, hlines)
 
 
 def n_text(bands: Sequence[Band]) -> str:
@@ -134,34 +136,18 @@ def _draw_runs(ax: Axes, curve: Curve) -> None:
         ax.plot(one.x, one.y, color=curve.look.color, linewidth=0.5, alpha=0.45, zorder=1.5)
 
 
-def _mark_drops(ax: Axes, curve: Curve, with_numbers: bool) -> None:
-    """A bar across the curve where a run ends, with the number of those that go on."""
-    if not curve.look.marker:
-        return
+def _mark_drops(ax: Axes, curve: Curve, line: int | None) -> None:
+    """A bar across the curve where a run ends; the number of those that go on, in a line at the top."""
     at = np.flatnonzero(np.diff(curve.band.n) < 0)
     x, y, n = curve.band.x, curve.band.centre, curve.band.n
     color = curve.look.color
     ax.plot(x[at], y[at], linestyle="", marker="|", markersize=7, markeredgewidth=0.9, color=color)
-    span = float(x[-1] - x[0]) if len(x) else 0.0
+    if line is None:
+        return
+    span = float(x[-1] - x[0])
     last = np.inf
     for place in reversed(at.tolist()):
-        if with_numbers and last - x[place] >= 0.14 * span:
+        if last - x[place] >= 0.14 * span:
             last = float(x[place])
-            offset = {"xytext": (1, 5), "textcoords": "offset points", "fontsize": TINY - 1, "color": color}
-            ax.annotate(f"n={n[place + 1]}", (x[place], y[place]), ha="left", **offset)  # type: ignore[arg-type]
-
-
-def _name_hlines(ax: Axes, hlines: Sequence[Mapping[str, Any]]) -> None:
-    """The label of a line stands on it, at the left, where it hides least."""
-    for hline in hlines:
-        if hline.get("label"):
-            heights = np.ravel(hline["y"])
-            ax.annotate(
-                plain(hline["label"]),
-                (0.02, float(heights[0])),
-                xycoords=("axes fraction", "data"),
-                xytext=(0, 1.5),
-                textcoords="offset points",
-                fontsize=TINY,
-                color="#444444",
-            )
+            where: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "top"}
+            ax.annotate(f"n={n[place + 1]}", (x[place], 1.0 - 0.08 * line), fontsize=5, color=color, **where)

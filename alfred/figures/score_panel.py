@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from alfred.figures.page import name_hlines
 from alfred.figures.style import SMALL, Look, wrapped
 from alfred.utils.plots import plot_curves, plot_vertical_densities
 
@@ -47,7 +48,7 @@ def draw_columns(
         xs=[[place] for place in places],
         colors=[column.look.color for column in columns],
         markers=[column.look.marker for column in columns],
-        markersize=5 if len(columns) <= 40 else 3,
+        markersize=5 if len(columns) <= 8 else 4 if len(columns) <= 40 else 3,
         error_up=[[column.err_up] for column in columns],
         error_down=[[column.err_down] for column in columns],
         add_legend=False,
@@ -59,7 +60,7 @@ def draw_columns(
     before = len(ax.lines)
     plot_vertical_densities(
         ax,
-        [column.scores if len(column.scores) <= SHOWN_UP_TO else () for column in columns],
+        [column.scores if _shows_points(column) else () for column in columns],
         colors=["#222222"] * len(columns),
         labels=[column.label for column in columns],
         ylabel=ylabel,
@@ -72,7 +73,14 @@ def draw_columns(
     for line in ax.lines[before:]:
         line.set_marker(".")
         line.set_markersize(3)
-        line.set_xdata(np.asarray(line.get_xdata()) + 0.22)  # beside the mean, not over it
+        beside = min(0.22, 0.06 + 0.012 * len(columns))  # not over the mean
+        line.set_xdata(np.asarray(line.get_xdata()) + beside)
+    name_hlines(ax, hlines)
+
+
+def _shows_points(column: Column) -> bool:
+    """Few points are shown themselves, and all where there is no interval."""
+    return len(column.scores) <= SHOWN_UP_TO or np.isnan(column.err_up)
 
 
 def label_room(labels: Sequence[str], n_panels: int) -> float:

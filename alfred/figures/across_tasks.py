@@ -1,1 +1,0 @@
-"""Algorithms compared over tasks: aggregates, probability of improvement, performance profiles."""

@@ -1,1 +1,0 @@
-"""The numbers of a comparison as tables: printed, CSV and LaTeX."""
