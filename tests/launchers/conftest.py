@@ -39,8 +39,11 @@ class Client:
         self.launches = []
         (folder / "journal").mkdir(exist_ok=True)
 
-    def lay(self, *dos, id="Ab1", fields=("any", "thing", "grid_x"), seeds=(1,)):
-        """Lay a storage directory as older tools left them: experiment N does the Nth of `dos`."""
+    def lay(self, *dos, id="Ab1", fields=("any", "thing", "grid_x"), seeds=(1,), drawn=True):
+        """Lay a storage directory as older tools left them: experiment N does the Nth of `dos`.
+
+        `drawn`: plots and summary count as made, so that no test waits for figures that it does not look at.
+        """
         storage_dir = self.root / "_".join([id, *fields])
         alg_name, task_name, desc = fields[-3:]  # git hashes may stand before
         for number, do in enumerate(dos, start=1):
@@ -51,6 +54,9 @@ class Client:
                 (seed_dir / "config.json").write_text(json.dumps(config))
                 (seed_dir / "config_unique.json").write_text(json.dumps({"seed": seed, "do": do}))
                 (seed_dir / "UNHATCHED").touch()
+        for chore in ("plots", "summary") if drawn else ():
+            (storage_dir / ".alfred" / chore).mkdir(parents=True)
+            (storage_dir / ".alfred" / chore / "DONE").touch()
         return storage_dir
 
     def prepare(self, schedule_file, *words):

@@ -246,7 +246,7 @@ def test_code_that_has_changed_is_passed_over_unless_told_otherwise(client, look
 
 def test_a_storage_directory_that_cannot_be_written_is_passed_over_and_the_others_go_on(client, look):
     one = client()
-    first, second = one.lay("pass"), one.lay("pass", id="Ab2")
+    first, second = one.lay("pass", drawn=False), one.lay("pass", id="Ab2")
     (first / ".alfred").write_text("no folder")
     (one.folder / "list.txt").write_text(f"{first.name}\n{second.name}\n")
     launched = one.run("--from_file", "list.txt")

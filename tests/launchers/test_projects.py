@@ -181,7 +181,7 @@ def test_trees_of_older_tools_are_launched_and_put_back_as_well(client, look):
     """No .alfred, no batons, underscores in every name; a run that an older tool left without a flag."""
     one = client()
     fields = ("gmix_3", "cart_pole_v1", "grid_my_try")
-    storage_dir = one.lay("pass", "print('again')", id="Ju12", fields=fields, seeds=(131, 214))
+    storage_dir = one.lay("pass", "print('again')", id="Ju12", fields=fields, seeds=(131, 214), drawn=False)
     stopped = storage_dir / "experiment2" / "seed214"
     (stopped / "UNHATCHED").unlink()
     (stopped / "model.pt").write_text("half")
