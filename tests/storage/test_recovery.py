@@ -1,159 +1,119 @@
-"""Finding dead runs and putting them back, below the command."""
+"""Finding the runs whose owner is dead, and putting them back while others do the same."""
 
-import contextlib
-import dataclasses
-import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import alfred
-from alfred.storage import recovery
-from alfred.storage.creation import Experiment, Preparation, lay_search
+from alfred.storage import batons, leases, processes, recovery
+from alfred.storage.attempts import Attempts, read_attempts
+from alfred.storage.flags import WAITING_BATON, State, look
 from alfred.storage.leases import Leases
 from alfred.storage.owners import this_process
 from alfred.storage.survey import Condition
 
-CLAIM = """\
-import sys
-from pathlib import Path
-from alfred.storage import batons, leases, owners
-me = owners.this_process(beat=0.05)
-leases.Leases(me).hold(Path(sys.argv[1]))
-for name in sys.argv[2:]:
-    assert batons.claim(f"{sys.argv[1]}/{name}", me.name)
-print(me.name, flush=True)
-import os; os.kill(os.getpid(), 9)
-"""
-
 
 @pytest.fixture
-def storage_dir(tmp_path):
-    experiments = tuple(Experiment({"lr": lr}, {"lr": lr}, (1, 2)) for lr in range(2))
-    (name,) = lay_search(tmp_path, [Preparation("a", "t", "grid_x", "grid", experiments)])
-    return tmp_path / name
+def dead(lay, child):
+    """`dead(n)`: n runs of a process that was killed, their storage directory first."""
+
+    def build(how_many):
+        seed_dirs = lay(how_many)
+        storage_dir = seed_dirs[0].parent.parent
+
+        def die():
+            mine = Leases(this_process())
+            mine.hold(storage_dir)
+            for seed_dir in seed_dirs:
+                batons.claim(str(seed_dir), mine.owner.name)
+                (seed_dir / "model.pt").write_text("weights")
+            os.kill(os.getpid(), 9)
+
+        assert child(die) == -9
+        return storage_dir, seed_dirs
+
+    return build
 
 
-@pytest.fixture
-def leases():
-    with contextlib.closing(Leases(this_process(beat=0.05))) as mine:
-        yield mine
-
-
-def claimed_and_killed(storage_dir, *names):
-    """The name of an owner that was killed with -9 while it held these runs."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(alfred.__file__).parents[1])}
-    command = [sys.executable, "-c", CLAIM, str(storage_dir), *names]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert ran.returncode == -9, ran.stderr
-    return ran.stdout.strip()
-
-
-def change_identity(storage_dir, owner, **changes):
-    """Let a lease tell of a process elsewhere; as silent as the dead one."""
-    path = storage_dir / ".alfred/owners" / owner
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    return path
-
-
-def silently_dead(storage_dir, observer):
-    found = recovery.find(storage_dir, observer)
-    recovery.watch([found], observer, lambda look, looks: None)
-    return found
-
-
-def test_put_back_dead_takes_what_is_proven_at_once_and_nothing_else(storage_dir, leases):
-    claimed_and_killed(storage_dir, "experiment1/seed1")
-    elsewhere = claimed_and_killed(storage_dir, "experiment1/seed2")
-    change_identity(storage_dir, elsewhere, machine="another")
-    os.rename(storage_dir / "experiment2/seed1/UNHATCHED", storage_dir / "experiment2/seed1/CRASH.txt")
-    assert recovery.put_back_dead([storage_dir], leases) == [str(storage_dir / "experiment1/seed1")]
-    assert (storage_dir / "experiment1/seed1/UNHATCHED").exists()
-    assert (storage_dir / f"experiment1/seed2/RUNNING.{elsewhere}").exists()
-    assert (storage_dir / "experiment2/seed1/CRASH.txt").exists()
-
-
-def test_put_back_dead_says_what_failed_and_goes_on(storage_dir, leases):
-    claimed_and_killed(storage_dir, "experiment1/seed1", "experiment2/seed1")
-    (storage_dir / "experiment1/seed1/.alfred").write_text("a file where a folder is wanted")
-    told = []
-    done = recovery.put_back_dead([storage_dir], leases, say=told.append)
-    assert done == [str(storage_dir / "experiment2/seed1")]
-    assert len(told) == 1
-    assert told[0].startswith(f"{storage_dir}/experiment1/seed1 could not be put back: ")
-
-
-def test_an_owner_that_is_heard_of_again_after_the_watch_keeps_its_runs(storage_dir, leases):
-    owner = claimed_and_killed(storage_dir, "experiment1/seed1", "experiment1/seed2")
-    lease = change_identity(storage_dir, owner, machine="another")
-    found = silently_dead(storage_dir, leases.owner)
-    assert found.conditions()[Condition.STOPPED] == len(found.dead) == 2
-    os.utime(lease)  # what a beat does
-    assert recovery.put_back(found, leases) == []
-    assert (storage_dir / f"experiment1/seed1/RUNNING.{owner}").exists()
-    again = silently_dead(storage_dir, leases.owner)
-    assert len(recovery.put_back(again, leases)) == 2
-
-
-def test_runs_of_an_owner_without_a_lease_go_back_after_each_was_seen_to_be_still(storage_dir, leases):
-    owner = claimed_and_killed(storage_dir, "experiment1/seed1", "experiment1/seed2", "experiment2/seed1")
-    (storage_dir / ".alfred/owners" / owner).unlink()
-    found = recovery.find(storage_dir, leases.owner)
-    assert len(found.doubtful) == 3
-    recovery.watch([found], leases.owner, lambda look, looks: None)
-    (storage_dir / "experiment2/seed1/a file that main() has just made").touch()
-    put_back = recovery.put_back(found, leases)
-    assert put_back == [str(storage_dir / "experiment1/seed1"), str(storage_dir / "experiment1/seed2")]
-    assert (storage_dir / f"experiment2/seed1/RUNNING.{owner}").exists()
-
-
-@pytest.mark.may_skip("macOS has no such namespaces")
-@pytest.mark.skipif(sys.platform != "linux", reason="namespaces of process numbers are Linux's")
-def test_a_number_of_a_process_in_another_container_is_not_killed_here(storage_dir, leases):
-    owner = claimed_and_killed(storage_dir, "experiment1/seed1")
-    change_identity(storage_dir, owner, pid_namespace="pid:[1]")
-    innocent = subprocess.Popen(["sleep", "600"], start_new_session=True)
+def put_back(storage_dir):
+    me = Leases(this_process())
     try:
-        start = Path(f"/proc/{innocent.pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-        baton = storage_dir / f"experiment1/seed1/RUNNING.{owner}"
-        baton.write_text(f"{owner}\n{innocent.pid} {start}\n")
-        found = silently_dead(storage_dir, leases.owner)
-        assert recovery.put_back(found, leases) == [str(storage_dir / "experiment1/seed1")]
-        assert innocent.poll() is None
+        return recovery.put_back_dead([storage_dir], me)
     finally:
-        innocent.kill()
-        innocent.wait()
+        me.close()
 
 
-def test_leases_of_the_dead_go_when_nothing_needs_them(storage_dir, leases):
-    dead = claimed_and_killed(storage_dir, "experiment1/seed1")
-    kept = claimed_and_killed(storage_dir, "experiment1/seed2")
-    change_identity(storage_dir, kept, machine="another")
-    recovery.put_back_dead([storage_dir], leases)
-    assert os.listdir(storage_dir / ".alfred/owners") == [kept]
-    assert dead != kept
+def test_dead_runs_wait_again_and_the_lease_of_the_dead_goes(dead):
+    storage_dir, seed_dirs = dead(3)
+    (storage_dir / "SUMMARY_COMPLETED").touch()
+    assert recovery.find(storage_dir, this_process()).conditions() == {Condition.STOPPED: 3}
+    assert sorted(put_back(storage_dir)) == sorted(map(str, seed_dirs))
+    assert {look(seed_dir) for seed_dir in seed_dirs} == {WAITING_BATON}
+    assert os.listdir(leases.owners_dir(storage_dir)) == []
+    assert not (storage_dir / "SUMMARY_COMPLETED").exists()
+    assert put_back(storage_dir) == []
 
 
-def test_a_death_by_a_restart_of_the_machine_counts_for_nothing(storage_dir, leases):
-    owner = claimed_and_killed(storage_dir, "experiment1/seed1")
-    change_identity(storage_dir, owner, boot="an earlier one")
-    looks = []
-    found = recovery.find(storage_dir, leases.owner)
-    recovery.watch([found], leases.owner, lambda look, _: looks.append(look))
-    assert looks == [1, 2]
-    recovery.put_back(found, leases)
-    assert not (storage_dir / "experiment1/seed1/.alfred/attempts.json").exists()
-    assert (storage_dir / "experiment1/seed1/UNHATCHED").exists()
+def test_living_waiting_and_ended_runs_are_left_alone(lay):
+    seed_dirs = lay(4)
+    storage_dir = seed_dirs[0].parent.parent
+    alive = Leases(this_process())
+    alive.hold(storage_dir)
+    for seed_dir in seed_dirs[:3]:
+        batons.claim(str(seed_dir), alive.owner.name)
+    batons.finish(seed_dirs[1], alive.owner.name)
+    batons.crash(seed_dirs[2], alive.owner.name, "Error")
+    (storage_dir / "SUMMARY_COMPLETED").touch()
+    before = [look(seed_dir) for seed_dir in seed_dirs]
+    assert put_back(storage_dir) == []
+    assert [look(seed_dir) for seed_dir in seed_dirs] == before
+    assert [baton.state for baton in before] == [State.RUNNING, State.COMPLETED, State.CRASHED, State.WAITING]
+    assert (storage_dir / "SUMMARY_COMPLETED").exists()
+    alive.close()
 
 
-def test_a_run_that_was_put_back_by_somebody_else_meanwhile_is_not_counted(storage_dir, leases):
-    claimed_and_killed(storage_dir, "experiment1/seed1")
-    found = recovery.find(storage_dir, leases.owner)
-    other = Leases(dataclasses.replace(this_process(), name="other-1-00000000"))
-    with contextlib.closing(other):
-        assert len(recovery.put_back_dead([storage_dir], other)) == 1
-    assert recovery.put_back(found, leases) == []
-    assert found.failed == []
+def test_many_cleaners_at_once_put_every_run_back_once(dead, together, tmp_path):
+    storage_dir, seed_dirs = dead(30)
+
+    def work(number):
+        (tmp_path / f"cleaned{number}").write_text("\n".join(put_back(storage_dir)))
+
+    together([lambda number=number: work(number) for number in range(4)])
+    cleaned = [line for n in range(4) for line in (tmp_path / f"cleaned{n}").read_text().split()]
+    assert sorted(cleaned) == sorted(map(str, seed_dirs))
+    assert {read_attempts(seed_dir) for seed_dir in seed_dirs} == {Attempts(0, 1)}
+
+
+def test_a_cleaner_killed_at_any_step_leaves_what_the_next_finishes(dead, child):
+    storage_dir, (seed_dir,) = dead(1)
+    steps = 0
+    while child(lambda: put_back(storage_dir), kill_before=steps + 1) == -9:
+        steps += 1
+        put_back(storage_dir)
+        assert look(seed_dir) == WAITING_BATON, steps
+        assert (seed_dir / ".alfred/attempts/0/model.pt").read_text() == "weights"
+        assert not (seed_dir / "model.pt").exists()
+
+        def die(path=seed_dir):
+            mine = Leases(this_process())
+            mine.hold(storage_dir)
+            batons.claim(str(path), mine.owner.name)
+            (path / ".alfred/attempts.json").unlink(missing_ok=True)
+            (path / ".alfred/attempts/0/model.pt").rename(path / "model.pt")
+            os.kill(os.getpid(), 9)
+
+        assert child(die) == -9
+    assert steps > 10
+    assert look(seed_dir) == WAITING_BATON
+
+
+def test_what_still_works_in_a_dead_run_is_ended_before_the_run_waits(dead):
+    storage_dir, (seed_dir,) = dead(1)
+    (baton,) = seed_dir.glob("RUNNING.*")
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with subprocess.Popen(sleeper, start_new_session=True) as orphan:
+        owner = baton.name.removeprefix("RUNNING.")
+        batons.note_process(seed_dir, owner, orphan.pid, processes.start_token(orphan.pid))
+        assert put_back(storage_dir) == [str(seed_dir)]
+        assert orphan.wait(20) == -9
