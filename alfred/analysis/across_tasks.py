@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from alfred.analysis.aggregates import (
+    FEW,
     REPLICATES,
     Estimate,
     Profile,
@@ -249,7 +250,8 @@ def _over_tasks(result: AcrossTasks) -> str:
         f"interquartile means {iqm[best].point:.3g} and {iqm[second].point:.3g}, probability of improvement "
         f"{point:.2g}{interval}; {counts}"
     )
-    if low > 0.5 and for_best and for_best == len(shown):
+    is_enough = bool(for_best) or min(iqm[best].n + iqm[second].n) >= FEW  # of few runs it is too narrow
+    if low > 0.5 and is_enough and for_best == len(shown):
         return f"{best} is better than {second} {within} ({numbers})."
     return f"No difference between {best} and {second} {within} was shown ({numbers})."
 

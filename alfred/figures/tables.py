@@ -1,0 +1,285 @@
+"""The numbers of a comparison as tables for terminals, spreadsheets and papers, from the same records."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from alfred.analysis.across_tasks import AcrossTasks
+from alfred.analysis.aggregates import Estimate
+from alfred.analysis.comparisons import PERMUTED_UP_TO, Pair, more_seeds, verdict
+from alfred.analysis.intervals import LABELS
+from alfred.figures.across_notes import bootstrap_note, normalization_notes, reasons_text
+
+Record = Mapping[str, Any]
+
+AGGREGATE_TITLES = {"mean": "mean", "median": "median", "iqm": "IQM", "optimality_gap": "optimality gap"}
+_LONGEST = 45  # rows that fit on a printed page
+_WIDE = 10_000  # in a pipe no window ends a line
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+} | {sign: "\\" + sign for sign in "&%$#_"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """`records` hold every number as it is, under names; `rows` are what a reader sees below `headings`.
+
+    `numbers` are the headings whose cells stand at the right; `notes` say how the numbers were made.
+    """
+
+    name: str
+    title: str
+    records: tuple[Record, ...]
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def comparison_rows(result: AcrossTasks) -> tuple[Table, ...]:
+    """Final performances, differences of pairs and aggregates over tasks; none without a row."""
+    tables = (_performance(result), _pairs(result), _aggregates(result))
+    return tuple(table for table in tables if table.records)
+
+
+def table_files(result: AcrossTasks) -> dict[str, str]:
+    """Suffix -> text of the files beside a figure: a CSV file for each table, all together for LaTeX."""
+    tables = comparison_rows(result)
+    texts = {f"_{table.name}.csv": as_csv(table) for table in tables}
+    return texts | {"_tables.tex": "\n".join(map(as_latex, tables))}
+
+
+def print_table(table: Table) -> None:
+    """Print a table to standard output: in a pipe one line a row, on a terminal folded to its width."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    is_terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if is_terminal else _WIDE
+    console = Console(file=sys.stdout, width=width, highlight=False, no_color=None if is_terminal else True)
+    grid = Grid(box=box.SIMPLE_HEAD if is_terminal else None, pad_edge=False, header_style="bold")
+    for heading in table.headings:
+        side = "right" if heading in table.numbers else "left"
+        grid.add_column(Text(heading), justify=side, overflow="fold")  # type: ignore[arg-type]
+    for row in table.rows:
+        grid.add_row(*(Text(_one_line(cell)) for cell in row))
+    with console.capture() as captured:
+        console.print(Text(table.title, style="bold"), grid, sep="\n")
+        for note in table.notes:
+            console.print(Text(_one_line(note)))
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def as_csv(table: Table) -> str:
+    """The records, unrounded, below the names of their fields; an absent number is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(table.records[0]), lineterminator="\n")
+    writer.writeheader()
+    for record in table.records:
+        writer.writerow({name: _raw(value) for name, value in record.items()})
+    return text.getvalue()
+
+
+def as_latex(table: Table) -> str:
+    """A table with the rules of the package booktabs; a long one as a `longtable`, which goes over pages."""
+    is_long = len(table.rows) > _LONGEST
+    sides = "".join("r" if heading in table.numbers else "l" for heading in table.headings)
+    caption = rf"\caption{{{latex_text(_sentences(table))}}}"
+    packages = r"\usepackage{booktabs,longtable}" if is_long else r"\usepackage{booktabs}"
+    head = [r"\toprule", _latex_row(table.headings), r"\midrule"]
+    body = [_latex_row(row) for row in table.rows]
+    if is_long:
+        begin = [rf"\begin{{longtable}}{{{sides}}}", rf"{caption} \\", *head, r"\endhead"]
+        lines = [*begin, *body, r"\bottomrule", r"\end{longtable}"]
+    else:
+        begin = [r"\begin{table}", r"\centering", caption, rf"\begin{{tabular}}{{{sides}}}"]
+        lines = [*begin, *head, *body, r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+    return "\n".join([f"% {packages}, text as T1: \\usepackage[T1]{{fontenc}}", *lines]) + "\n"
+
+
+def latex_text(text: str) -> str:
+    """The text on one line, as LaTeX prints it letter for letter; a minus before a number as a minus."""
+    escaped = "".join(_LATEX.get(sign, sign) for sign in _one_line(text))
+    return re.sub(r"(?<![\w.)}])-(?=\d)", "$-$", escaped)
+
+
+def number_text(value: float | None, digits: int = 4) -> str:
+    """The number with so many digits that matter; "-" for none."""
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}g}"
+
+
+def interval_text(low: float, high: float) -> str:
+    """As in "1.2 to 3.4"; "-" where there is no interval."""
+    return "-" if math.isnan(low) or math.isnan(high) else f"{low:.4g} to {high:.4g}"
+
+
+def _performance(result: AcrossTasks) -> Table:
+    rows = [
+        (
+            one.task,
+            one.algorithm,
+            number_text(one.mean),
+            interval_text(one.low, one.high),
+            str(one.n),
+            reasons_text(one.left_out),
+        )
+        for one in result.performances
+    ]
+    return Table(
+        name="performance",
+        title="Final performance",
+        records=tuple(asdict(one) | {"left_out": reasons_text(one.left_out)} for one in result.performances),
+        headings=("task", "algorithm", "mean", "interval", "n", "runs left out"),
+        rows=tuple(rows),
+        numbers=frozenset({"mean", "n"}),
+        notes=(f"interval: {LABELS[result.interval]}; goal {result.goal}",),
+    )
+
+
+def _pairs(result: AcrossTasks) -> Table:
+    numbers = ("difference", "p", "p (Holm)", "g", "n", "seeds that would tell")
+    n_tests = max((pair.n_tests for pair in result.pairs if pair.p_welch is not None), default=0)
+    return Table(
+        name="differences",
+        title="Differences on single tasks",
+        records=tuple(_pair_record(pair, result.goal) for pair in result.pairs),
+        headings=(
+            "task",
+            "a",
+            "b",
+            "difference",
+            "interval",
+            "p",
+            "p (Holm)",
+            "exact p (smallest)",
+            "g",
+            "n",
+            "seeds that would tell",
+        ),
+        rows=tuple(_pair_row(pair) for pair in result.pairs),
+        numbers=frozenset(numbers),
+        notes=(
+            "difference: mean of a - mean of b; interval: 95 % (Welch), not adjusted for the number of tests",
+            f"p: Welch's test, two-sided; p (Holm): the same corrected over all {n_tests} tests",
+            f"exact p: permutation test, up to {PERMUTED_UP_TO} runs on a side, and the smallest it could be",
+            "g: Hedges' effect size; n: runs of a, of b",
+            "seeds that would tell: of each, to show the observed difference in 80 % of cases if it and the "
+            "spreads were the true ones: rough, since the observed difference is itself noisy",
+        ),
+    )
+
+
+def _pair_record(pair: Pair, goal: str) -> Record:
+    order = ("task", "a", "b", *(name for name in asdict(pair) if name not in {"task", "a", "b"}))
+    record = {name: getattr(pair, name) for name in order}
+    return record | {"more_seeds": more_seeds(pair), "verdict": verdict(pair, goal)}
+
+
+def _pair_row(pair: Pair) -> tuple[str, ...]:
+    exact = "-"
+    if pair.p_permutation is not None:
+        exact = f"{p_text(pair.p_permutation)} ({p_text(pair.smallest_p)})"
+    if pair.p_welch is None:
+        seeds = pair.note
+    else:
+        seeds = "more than 1 000" if pair.seeds_needed is None else str(pair.seeds_needed)
+    return (
+        pair.task,
+        pair.a,
+        pair.b,
+        number_text(pair.difference),
+        interval_text(pair.low, pair.high),
+        p_text(pair.p_welch),
+        p_text(pair.p_holm),
+        exact,
+        number_text(pair.hedges_g, 3),
+        f"{pair.n_a}, {pair.n_b}",
+        seeds,
+    )
+
+
+def p_text(p: float | None) -> str:
+    """A p value with two digits that matter, "< 0.0001" below that, "-" for none."""
+    if p is None:
+        return "-"
+    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def _aggregates(result: AcrossTasks) -> Table:
+    named: list[tuple[str, str, str, Estimate]] = [
+        (AGGREGATE_TITLES[name], algorithm, "", one)
+        for name, of_algorithm in result.aggregates.items()
+        for algorithm, one in of_algorithm.items()
+    ]
+    named += [("probability of improvement", one.a, one.b, one.estimate) for one in result.improvements]
+    records = tuple(
+        {
+            "aggregate": aggregate,
+            "algorithm": algorithm,
+            "over": other,
+            "point": one.point,
+            "low": one.low,
+            "high": one.high,
+            "tasks": len(result.normalized_tasks),
+            "least_n": min(one.n),
+            "most_n": max(one.n),
+            "normalization": result.normalized.how,
+            "note": one.note,
+        }
+        for aggregate, algorithm, other, one in named
+    )
+    rows = tuple(
+        (
+            aggregate,
+            f"{algorithm} over {other}" if other else algorithm,
+            number_text(one.point, 3),
+            interval_text(one.low, one.high),
+        )
+        for aggregate, algorithm, other, one in named
+    )
+    return Table(
+        name="aggregates",
+        title="Across tasks",
+        records=records,
+        headings=("aggregate", "algorithm", "value", "interval"),
+        rows=rows,
+        numbers=frozenset({"value"}),
+        notes=(f"interval: {bootstrap_note(result)}", *normalization_notes(result)) if named else (),
+    )
+
+
+def _raw(value: Any) -> Any:
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
+
+
+def _sentences(table: Table) -> str:
+    return ". ".join((table.title, *(note[0].upper() + note[1:] for note in table.notes))) + "."
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(map(latex_text, cells)) + r" \\"
+
+
+def _one_line(text: str) -> str:
+    """Nothing from disk moves the cursor or begins another line."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text
+    )
