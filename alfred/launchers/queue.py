@@ -90,14 +90,15 @@ class _Scan:
     """Goes through one storage directory, again as long as something was found.
 
     Another launcher that works in the same order leaves a stretch of claimed runs ahead: after a miss the
-    first scan gallops (1, 2, 4, ... further on), and what it leapt over is found by the scans after it.
+    first scan gallops (1, 2, 4, ... further on). Where that finds a run, what it leapt over last is looked
+    at before it goes on, so that the order is kept but for that one run.
     """
 
     def __init__(self, storage_dir: Path, plan: LaunchPlan) -> None:
         self.storage_dir = storage_dir
         self._plan = plan
         self._steps = self._walk()
-        self._step = 1
+        self._hit = False
         self._found = False
 
     def __iter__(self) -> Iterator[str]:
@@ -105,20 +106,24 @@ class _Scan:
 
     def hit(self) -> None:
         """Say that the run given last was free."""
-        self._found = True
-        self._step = 1
+        self._found = self._hit = True
 
     def _walk(self) -> Iterator[str]:
-        candidates = self._candidates()
-        place = 0
-        while place < len(candidates):
-            self._step = min(2 * self._step, 2 * _LONGEST_STEP)  # halved below; a hit sets it back to 1
-            yield candidates[place]
-            place += max(1, self._step // 2)
+        yield from self._gallop(self._candidates())
         self._found = True
         while self._found:
             self._found = False
             yield from self._candidates()
+
+    def _gallop(self, candidates: list[str]) -> Iterator[str]:
+        before, place, step = -1, 0, 1
+        while place < len(candidates):
+            self._hit = False
+            yield candidates[place]
+            if free := self._hit:
+                yield from candidates[before + 1 : place]
+            before, place = place, place + (1 if free else step)
+            step = 1 if free else min(2 * step, _LONGEST_STEP)
 
     def _candidates(self) -> list[str]:
         plan = self._plan
