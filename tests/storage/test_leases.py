@@ -294,3 +294,14 @@ def test_a_lease_stands_from_the_first_baton_until_it_is_left_without_one(storag
     mine.drop(storage_dir)
     mine.leave(storage_dir)
     assert not path.exists()
+
+
+def test_looks_that_come_too_early_do_not_count(storage_dir):
+    owner = write_lease(storage_dir, host="elsewhere", beat=10.0)
+    suspect, ticking = suspect_of(storage_dir, owner), FakeTime()
+
+    def wake_early(seconds):
+        ticking.sleep(seconds * 0.6)
+
+    assert set(watch_silence([suspect], this_process(), clock=ticking.clock, sleep=wake_early)) == {suspect}
+    assert ticking.now - 1000.0 >= (LOOKS - 1) * 10.0
