@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import matplotlib.image
 import numpy as np
 import pytest
+from pypdf import PdfReader
 
 from alfred.utils.recorder import Recorder
 
@@ -37,7 +39,9 @@ class Tree:
         if metrics is not None:
             recorder = Recorder(metrics)
             for at in range(max(map(len, metrics.values()))):
-                recorder.write_to_tape({name: column[at] for name, column in metrics.items() if at < len(column)})
+                recorder.write_to_tape(
+                    {name: column[at] for name, column in metrics.items() if at < len(column)}
+                )
             recorder.save(seed_dir / "recorders" / "train_recorder.pkl")
         return seed_dir
 
@@ -60,3 +64,44 @@ def tree(tmp_path):
 def make_tree(tmp_path):
     """More storage directories: `make_tree(name, alg, task)`."""
     return lambda *fields: Tree(tmp_path / "storage", *fields)
+
+
+class Printed:
+    """A saved figure, read again."""
+
+    def __init__(self, stem: Path):
+        self.png = stem.with_name(stem.name + ".png")
+        self.pdf = stem.with_name(stem.name + ".pdf")
+        self.sources = json.loads(stem.with_name(stem.name + "_sources.json").read_text())
+
+    @property
+    def text(self) -> str:
+        """What the PDF says, its lines and words joined by single spaces."""
+        pages = PdfReader(self.pdf).pages
+        assert len(pages) == 1
+        return " ".join(pages[0].extract_text().split())
+
+    @property
+    def inches(self) -> tuple[float, float]:
+        box = PdfReader(self.pdf).pages[0].mediabox
+        return float(box.width) / 72, float(box.height) / 72
+
+    def embedded_fonts(self) -> list[str]:
+        """The kinds of font of the page, those embedded as TrueType as "/FontFile2"."""
+        fonts = PdfReader(self.pdf).pages[0]["/Resources"]["/Font"]
+        kinds = []
+        for font in fonts.values():
+            descendants = font.get_object().get("/DescendantFonts", [font])
+            descriptor = descendants[0].get_object()["/FontDescriptor"]
+            kinds += [key for key in descriptor if key.startswith("/FontFile")]
+        return kinds
+
+    def ink(self) -> float:
+        """The share of dots of the PNG that are not white."""
+        return float((matplotlib.image.imread(self.png)[..., :3] < 0.99).any(axis=-1).mean())
+
+
+@pytest.fixture
+def read_figure():
+    """A saved figure, by its path without suffix."""
+    return Printed
