@@ -16,9 +16,12 @@ from alfred.errors import NothingToDoError, UsageError
 
 if TYPE_CHECKING:
     from alfred.analysis.gather import Search
+    from alfred.analysis.luck import RetrainGap
     from alfred.analysis.scores import SearchScores
     from alfred.analysis.settings import Settings
+    from alfred.figures.models import Model
     from alfred.figures.summary import Evaluations
+    from alfred.figures.tables import Table
     from alfred.figures.visuals import Visuals
 
 TYPES = ("compare_models", "compare_searches")
@@ -26,9 +29,10 @@ TYPES = ("compare_models", "compare_searches")
 
 @dataclass
 class BenchmarkReport:
-    """The files made, what was passed over with the reason, and what is to be said in the end."""
+    """The files made, what was passed over with the reason, tables of numbers and what they say."""
 
     paths: list[Path] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
@@ -129,12 +133,26 @@ def _door(options: argparse.Namespace) -> int:
     given = vars(options)
     given.pop("log_level")
     report = benchmark(**given)
-    for path in report.paths:
-        if path.suffix == ".png":
-            print(f"made {path.with_suffix('')} (.pdf, .png, _sources.json)")
+    _tell_figures(report.paths)
+    if report.tables:
+        from alfred.figures.tables import print_table
+
+        for table in report.tables:
+            print_table(table)
     for line in report.lines:
         print(line)
     return cli.NOT_ALL_DONE if report.passed_over else cli.DONE
+
+
+def _tell_figures(paths: Sequence[Path]) -> None:
+    """A line for each figure: the same one lies in `benchmark/` of every storage directory compared."""
+    figures: dict[str, list[Path]] = {}
+    for path in paths:
+        if path.suffix == ".png":
+            figures.setdefault(path.stem, []).append(path)
+    for copies in figures.values():
+        others = f", and the same in {len(copies) - 1} more of the directories compared" if copies[1:] else ""
+        print(f"made {copies[0]} and .pdf{others}")
 
 
 def _add_settings(options: argparse.ArgumentParser) -> None:
@@ -250,7 +268,95 @@ def _gather(
 def _compare_models(
     compared: _Compared, wanted: Settings, normalization: str, visuals: Visuals, report: BenchmarkReport
 ) -> None:
-    raise NotImplementedError
+    from alfred.figures.models import Model, draw_compare_models
+
+    models = [
+        Model(search, scores, _gap(search, scores, wanted))
+        for search, scores in zip(compared.searches, compared.scores, strict=True)
+    ]
+    report.paths += draw_compare_models(models, wanted, visuals)
+    algorithms, tasks = ({getattr(one.search, name) for one in models} for name in ("alg_name", "task_name"))
+    if len(models) > 1 and (len(algorithms) > 1 or len(tasks) > 1):
+        _compare_across_tasks(models, wanted, normalization, visuals, report)
+
+
+def _compare_across_tasks(
+    models: Sequence[Model],
+    wanted: Settings,
+    normalization: str,
+    visuals: Visuals,
+    report: BenchmarkReport,
+) -> None:
+    from alfred.analysis.across_tasks import by_algorithm, compare_across_tasks
+    from alfred.analysis.intervals import SEED
+    from alfred.figures.across_tasks import save_across_tasks
+    from alfred.figures.names import in_order, names_of
+    from alfred.figures.sources import source, unscored
+    from alfred.figures.tables import comparison_rows
+
+    names = names_of([model.search for model in models])
+    found = by_algorithm(
+        (str(name), model.search.task_name, model.run_scores)
+        for name, model in zip(names, models, strict=True)
+    )
+    result = compare_across_tasks(
+        found.scores,
+        _reference_scores(normalization),
+        wanted.goal,
+        interval=wanted.interval,
+        left_out=found.left_out,
+    )
+    sources = {
+        "settings": wanted.as_record(),
+        "seed": SEED,
+        "sources": [source(model.search, unscored(model.scores)) for model in models],
+    }
+    folders = [model.search.storage_dir / "benchmark" for model in models]
+    report.paths += save_across_tasks(result, folders, sources, visuals, in_order(names))
+    report.tables += comparison_rows(result)
+    report.lines.append(result.sentence)
+
+
+def _reference_scores(normalization: str) -> str | dict[str, tuple[float, float]]:
+    """The normalization that is meant: a word, or the reference scores of a JSON file."""
+    from alfred.analysis.normalization import MIN_MAX, NONE
+    from alfred.utils.config import load_dict_from_json
+
+    if normalization in (MIN_MAX, NONE):
+        return normalization
+    if not Path(normalization).is_file():
+        raise UsageError(
+            f"--normalization {normalization}: give {MIN_MAX}, {NONE} or a JSON file that exists"
+        )
+    scores = {}
+    for task, ends in load_dict_from_json(normalization).items():
+        is_pair = isinstance(ends, list) and len(ends) == 2 and all(type(x) in (int, float) for x in ends)
+        if not is_pair:
+            raise UsageError(f"{normalization}: {task} has {ends!r}, not two numbers [low, high]")
+        scores[task] = (float(ends[0]), float(ends[1]))
+    return scores
+
+
+def _gap(retrain: Search, scores: SearchScores, wanted: Settings) -> RetrainGap | None:
+    """How much of the search's score was luck; None for what is no retrain of a search that is there."""
+    from alfred.analysis.gather import gather
+    from alfred.analysis.luck import chosen_experiment, retrain_gap
+    from alfred.analysis.settings import EVALUATION_RUNS
+    from alfred.storage.metadata import read_metadata
+    from alfred.storage.retrains import is_retrain, relatives
+
+    is_known = is_retrain(read_metadata(retrain.storage_dir)) and scores.best is not None
+    if not is_known or wanted.metric == EVALUATION_RUNS:  # evaluate() can't be asked at the search's length
+        return None
+    for search_dir in relatives(retrain.storage_dir)[:1]:
+        search = gather(search_dir, {wanted.x_metric, wanted.metric})
+        chosen = chosen_experiment(search, retrain)
+        if chosen is not None:
+            own = retrain.of_experiment(scores.best or 0)
+            return retrain_gap(
+                search.of_experiment(chosen), own, wanted.x_metric, wanted.metric, wanted.aggregation
+            )
+    return None
 
 
 if __name__ == "__main__":

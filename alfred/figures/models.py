@@ -15,7 +15,7 @@ from alfred.analysis.curves import Band
 from alfred.analysis.gather import Run, Search
 from alfred.analysis.intervals import DRAWS, caption, check_method
 from alfred.analysis.luck import RetrainGap
-from alfred.analysis.scores import ExperimentScore, SearchScores
+from alfred.analysis.scores import ExperimentScore, RunScore, SearchScores
 from alfred.analysis.settings import Settings
 from alfred.figures.curve_panel import Curve, Gathered, draw_curves, gather_band, has_drops, n_text
 from alfred.figures.names import Name, in_order, looks_of, names_of
@@ -48,6 +48,12 @@ class Model:
     def runs(self) -> tuple[Run, ...]:
         """The runs of the best experiment."""
         return () if self.scores.best is None else self.search.of_experiment(self.scores.best)
+
+    @property
+    def run_scores(self) -> tuple[RunScore, ...]:
+        """The scores of these runs; without a best experiment all of the storage directory's, none scored."""
+        best = self.scores.best
+        return tuple(run for run in self.scores.runs if best is None or run.experiment == best)
 
 
 def draw_compare_models(
