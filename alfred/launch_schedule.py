@@ -303,11 +303,18 @@ def _make_plots(storage_dir: Path) -> Sequence[str]:
 
 
 def _make_summary(storage_dir: Path) -> Sequence[str]:
+    from alfred.analysis.settings import settings
     from alfred.figures.summary import summarize_search
+    from alfred.launchers.evaluation import evaluate_runs
 
-    summary = summarize_search(storage_dir, re_run_if_exists=True)
-    best = f"experiment{summary.best} is the best" if summary.best else "no experiment is the best"
-    return [f"made {summary.folder}: {best}" + (f" ({summary.note})" if summary.note else "")]
+    def evaluate(seed_dirs: Sequence[Path]) -> dict[Path, Sequence[float] | str]:
+        found = evaluate_runs(seed_dirs, storage_dir.parent, settings().n_eval_runs)
+        return {path: one.outcome for path, one in found.items()}
+
+    summary = summarize_search(storage_dir, re_run_if_exists=True, evaluate=evaluate)
+    best = "no experiment is the best" if summary.best is None else f"experiment{summary.best} is the best"
+    told = f"made {summary.folder}: {best}" + (f" ({summary.note})" if summary.note else "")
+    return [told, *(f"without a score, {line}" for line in summary.without_score)]
 
 
 def _put_back_dead_runs(storage_dirs: Sequence[Path], owner: Owner) -> None:

@@ -30,18 +30,23 @@ from alfred.storage.survey import Condition, count
 from alfred.storage.swap import finish_swap, replace_folder
 
 SCORES = "summary_seed_scores"
+_NAMED = 5  # runs named for each reason why they have no score
 Evaluations = Mapping[Path, Sequence[float] | str]
 Evaluate = Callable[[Sequence[Path]], Evaluations]
 
 
 @dataclass(frozen=True)
 class SummaryResult:
-    """The summary of a search: its folder, the best experiment (None: none) and what to know of that."""
+    """The summary of a search: its folder, the best experiment (None: none) and what to know of that.
+
+    `without_score` names the runs that have none, a line for each reason.
+    """
 
     folder: Path
     best: int | None
     note: str
     made_now: bool
+    without_score: tuple[str, ...] = ()
 
 
 def summarize_search(
@@ -64,18 +69,20 @@ def summarize_search(
     folder = storage_dir / "summary"
     finish_swap(folder)
     made = read_record(folder / f"{SCORES}.json")
-    conditions = _counted(count(storage_dir, this_process()))
-    if made and not re_run_if_exists and made.get("conditions") == conditions:
+    if made and not re_run_if_exists:
         if different := differences(made.get("settings", {}), wanted):
-            raise UsageError(f"{folder} was made with {different}: --re_run_if_exists true makes it anew")
-        return SummaryResult(folder, made.get("best"), str(made.get("note", "")), made_now=False)
+            raise UsageError(
+                f"{folder} was made with {different}: alfred benchmark --re_run_if_exists true makes it anew"
+            )
+        if made.get("conditions") == _counted(count(storage_dir, this_process())):
+            return SummaryResult(folder, made.get("best"), str(made.get("note", "")), made_now=False)
     search = gather(storage_dir, {wanted.x_metric, wanted.y_metric, wanted.metric})
     if not search.conditions()[Condition.COMPLETED]:
         raise NothingToDoError(f"{storage_dir} has no completed run: there is nothing to summarize")
     scores = scores_of(search, wanted, evaluate)
     with _flagged(storage_dir):
         replace_folder(folder, lambda made: _build(made, search, scores, wanted))
-    return SummaryResult(folder, scores.best, scores.note, made_now=True)
+    return SummaryResult(folder, scores.best, scores.note, True, tuple(without_score(scores)))
 
 
 def scores_of(search: Search, wanted: Settings, evaluate: Evaluate | None) -> SearchScores:
@@ -88,6 +95,18 @@ def scores_of(search: Search, wanted: Settings, evaluate: Evaluate | None) -> Se
     return score_search(
         search, wanted.metric, wanted.aggregation, wanted.goal, wanted.interval, evaluations=evaluations
     )
+
+
+def without_score(scores: SearchScores) -> list[str]:
+    """The runs without a score, a line for each reason: "crashed: experiment1/seed2, experiment3/seed1"."""
+    reasons: dict[str, list[str]] = {}
+    for run in scores.runs:
+        if run.why:
+            reasons.setdefault(run.why, []).append(f"experiment{run.experiment}/seed{run.seed}")
+    return [
+        f"{why}: {', '.join(names[:_NAMED])}" + (f" and {len(names) - _NAMED} more" if names[_NAMED:] else "")
+        for why, names in reasons.items()
+    ]
 
 
 def best_config(search: Search, best: int) -> dict[str, Any]:

@@ -30,6 +30,11 @@ class Evaluation:
     scores: tuple[float, ...] = ()
     error: str = ""
 
+    @property
+    def outcome(self) -> tuple[float, ...] | str:
+        """Its scores or, without any, why."""
+        return self.scores or self.error
+
 
 def evaluate_runs(
     seed_dirs: Sequence[Path],

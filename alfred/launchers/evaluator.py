@@ -23,7 +23,11 @@ from alfred.project import load_evaluate, set_up
 def main(handle: int) -> None:
     """Answer requests until the input ends."""
     with os.fdopen(handle, "w") as answers:
-        os.dup2(2, 1)  # what evaluate() prints must not be taken for an answer
+        requests = os.fdopen(os.dup(0))
+        with open(os.devnull) as nothing:
+            os.dup2(nothing.fileno(), 0)  # what evaluate() reads must not be a request
+        os.dup2(2, 1)  # nor is what it prints a result of the command
+        sys.argv = [str(Path.cwd() / "evaluate.py")]  # get_evaluation_args() may look at it
         try:
             set_up()
             module = load_evaluate()
@@ -31,7 +35,7 @@ def main(handle: int) -> None:
             print(json.dumps({"failed": str(error)}), file=answers, flush=True)
             return
         print(json.dumps({"ready": True}), file=answers, flush=True)
-        for line in sys.stdin:
+        for line in requests:
             print(json.dumps(_answer(module, json.loads(line))), file=answers, flush=True)
 
 
@@ -40,7 +44,7 @@ def _answer(module: ModuleType, request: Mapping[str, Any]) -> dict[str, Any]:
         returned = module.evaluate(_config(module, request))
         scores = [float(score) for score in (returned if _is_sequence(returned) else [returned])]
     except (Exception, SystemExit) as error:
-        return {"error": one_line(error)}
+        return {"error": " ".join(one_line(error).split())}
     if not scores:
         return {"error": "evaluate() returned no score"}
     if not all(map(math.isfinite, scores)):
@@ -61,7 +65,9 @@ def _config(module: ModuleType, request: Mapping[str, Any]) -> Any:
 
 
 def _is_sequence(returned: Any) -> bool:
-    return hasattr(returned, "__len__") and hasattr(returned, "__iter__") and not isinstance(returned, str)
+    """Arrays and tensors without any dimension are numbers, whatever methods they have."""
+    is_number = getattr(returned, "ndim", None) == 0 or isinstance(returned, str)
+    return hasattr(returned, "__iter__") and not is_number
 
 
 if __name__ == "__main__":

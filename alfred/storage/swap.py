@@ -6,7 +6,7 @@ place of the old one. A swap that was cut short is finished by the next call.
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,8 @@ def replace_folder(target: Path, build: Callable[[Path], None]) -> None:
         build(made)
         files.sync_tree(made)
         finish_swap(target)
-        os.rename(made, _ready(target))
+        while made.is_dir() and not _moved(made, _ready(target)):  # another process just got its own ready
+            finish_swap(target)
     except BaseException:
         files.remove_tree(made)
         raise
@@ -40,12 +41,22 @@ def finish_swap(target: Path) -> None:
     if not ready.is_dir():
         return
     old = files.temporary_name(ready)
-    with contextlib.suppress(FileNotFoundError):
-        os.rename(target, old)
-    with contextlib.suppress(FileNotFoundError):  # somebody else finished it
-        os.rename(ready, target)
+    taken = _moved(target, old)
+    if not _moved(ready, target) and taken:  # somebody else was faster, and what was taken may be the new one
+        _moved(old, target)
     files.sync_folder(target.parent)
     files.remove_tree(old)
+
+
+def _moved(source: Path, target: Path) -> bool:
+    """Rename a folder; False where it has gone, or where something stands in its way."""
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
 
 
 def _ready(target: Path) -> Path:
