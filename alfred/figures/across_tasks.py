@@ -17,12 +17,12 @@ from alfred.analysis.comparisons import Pair
 from alfred.analysis.goal import sign
 from alfred.analysis.normalization import NONE
 from alfred.figures.across_notes import bootstrap_note, normalization_notes, runs_left_out
-from alfred.figures.tables import AGGREGATE_TITLES, table_files
 from alfred.figures.names import Name, looks_of
 from alfred.figures.page import Entry, new_page, say_instead
 from alfred.figures.row_panel import Row, Square, draw_rows, draw_square
 from alfred.figures.saving import save_comparison
 from alfred.figures.style import FONT, SMALL, Look, plain, printed, wrapped
+from alfred.figures.tables import AGGREGATE_TITLES, table_files
 from alfred.figures.visuals import Visuals
 from alfred.utils.plots import plot_curves
 
@@ -102,9 +102,9 @@ def _drawing(result: AcrossTasks, visuals: Visuals, names: Sequence[Name]) -> _D
     labels = {str(name): name.label(visuals) for name in names}
     if len(names) > ROWS_UP_TO:
         labels = {alg: f"{at}: {label}" for at, (alg, label) in enumerate(labels.items(), 1)}
-    sides = {alg: wrapped(label, 1.1) for alg, label in labels.items()}
-    has_legend = bool(result.aggregates)
-    if len(names) > ROWS_UP_TO and has_legend and any("\n" in side for side in sides.values()):
+    width = 1.1 if result.aggregates else 1.8
+    sides = {alg: wrapped(label, width) for alg, label in labels.items()}
+    if len(names) > ROWS_UP_TO and result.aggregates and any("\n" in side for side in sides.values()):
         sides = {alg: str(at) for at, alg in enumerate(labels, 1)}
     looks = {str(name): look for name, look in looks_of(names, visuals).items()}
     return _Drawing(result, labels, sides, looks)

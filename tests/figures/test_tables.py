@@ -1,0 +1,157 @@
+"""The same numbers of a comparison are printed, written as CSV and as LaTeX."""
+
+import csv
+import io
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from alfred.analysis.across_tasks import compare_across_tasks
+from alfred.figures.tables import (
+    as_csv,
+    as_latex,
+    comparison_rows,
+    latex_text,
+    p_text,
+    print_table,
+    table_files,
+)
+
+LEFT_OUT = {"b_2": {"t%1": {"crashed": 2, "NaN in return": 1}}}
+
+
+def compared(algorithms=("a", "b_2"), tasks=("t%1", "t#2"), n=3):
+    rng = np.random.default_rng(0)
+    scores = {alg: {task: 3 * at + rng.normal(size=n) for task in tasks} for at, alg in enumerate(algorithms)}
+    return compare_across_tasks(scores, n_replicates=100, left_out=LEFT_OUT)
+
+
+def table(name, result=None):
+    return {one.name: one for one in comparison_rows(result or compared())}[name]
+
+
+def read(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_a_csv_file_holds_every_number_unrounded():
+    result = compared()
+    rows = read(as_csv(table("performance", result)))
+    for row, one in zip(rows, result.performances, strict=True):
+        assert (row["algorithm"], row["task"], int(row["n"])) == (one.algorithm, one.task, 3)
+        assert [float(row[end]) for end in ("mean", "low", "high")] == [one.mean, one.low, one.high]
+    assert [row["left_out"] for row in rows] == ["", "1 NaN in return, 2 crashed", "", ""]
+
+
+def test_every_pair_is_told_with_its_tests_and_the_seeds_that_would_tell():
+    result = compared()
+    rows = read(as_csv(table("differences", result)))
+    assert [(row["task"], row["a"], row["b"]) for row in rows] == [
+        ("t%1", "a", "b_2"),
+        ("t#2", "a", "b_2"),
+    ]
+    for row, pair in zip(rows, result.pairs, strict=True):
+        assert float(row["p_holm"]) == pair.p_holm
+        assert float(row["smallest_p"]) == 0.1
+        assert row["more_seeds"].endswith("since the observed difference is itself noisy.")
+        assert row["verdict"] in result.verdicts
+
+
+def test_a_pair_without_a_test_says_why_in_every_form():
+    differences = table("differences", compared(n=1))
+    assert differences.rows[0][-1] == "n = 1: no test"
+    assert differences.rows[0][5:8] == ("-", "-", "-")
+    row = read(as_csv(differences))[0]
+    assert (row["p_welch"], row["low"], row["note"]) == ("", "", "n = 1: no test")
+    assert "n = 1: no test" in as_latex(differences)
+
+
+def test_aggregates_are_there_with_several_tasks_only():
+    result = compared()
+    rows = read(as_csv(table("aggregates", result)))
+    assert [(row["aggregate"], row["algorithm"], row["over"]) for row in rows][-3:] == [
+        ("IQM", "a", ""),
+        ("IQM", "b_2", ""),
+        ("probability of improvement", "a", "b_2"),
+    ]
+    assert float(rows[-2]["point"]) == result.aggregates["iqm"]["b_2"].point
+    one_task = comparison_rows(compared(tasks=("t",)))
+    assert [one.name for one in one_task] == ["performance", "differences"]
+    assert [one.name for one in comparison_rows(compared(("a",), ("t",)))] == ["performance"]
+
+
+def test_the_notes_say_how_the_numbers_were_made():
+    notes = "\n".join(table("aggregates").notes)
+    assert "95 % stratified bootstrap, 100 replicates, narrower than it says below 10 runs; n = 3" in notes
+    assert "normalization: min-max" in notes
+    assert "corrected over all 2 tests" in "\n".join(table("differences").notes)
+
+
+def test_in_a_pipe_a_row_is_one_line_however_wide(capsys):
+    long = "an_algorithm_" * 20
+    print_table(table("differences", compared((long, "[bold]b[/bold]\n"))))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[:4] == ["task", "a", "b", "difference"]
+    assert lines[2].startswith(f"t%1   {long}  [bold]b[/bold]\\n  ")
+    assert len(lines) == 2 + 2 + len(table("differences").notes)
+
+
+def test_latex_is_booktabs_with_as_many_cells_in_each_line():
+    text = as_latex(table("performance"))
+    body = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
+    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+    sides = re.search(r"\\begin\{tabular\}\{([lr]+)\}", text)[1]
+    assert len(rows) == 5
+    assert {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {len(sides)}
+    assert text.count(r"\begin{") == text.count(r"\end{") == 2
+    assert r"t\%1 & b\_2 & " in text
+
+
+def test_a_table_longer_than_a_page_goes_over_pages():
+    text = as_latex(table("differences", compared([f"alg{at}" for at in range(11)], ("t",))))
+    assert r"\begin{longtable}" in text
+    assert r"\endhead" in text
+    assert r"\begin{table}" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"a\b", r"a\textbackslash{}b"),
+        ("50% & $x_1^2$ #{}~", r"50\% \& \$x\_1\textasciicircum{}2\$ \#\{\}\textasciitilde{}"),
+        ("<|>", r"\textless{}\textbar{}\textgreater{}"),
+        ("-1.5 to -0.2, t-test", "$-$1.5 to $-$0.2, t-test"),
+        ("1e-05", "1e-05"),
+        ("two\nlines", r"two\textbackslash{}nlines"),
+    ],
+)
+def test_latex_prints_a_text_letter_for_letter(text, expected):
+    assert latex_text(text) == expected
+
+
+@pytest.mark.parametrize(("p", "expected"), [(None, "-"), (0.0421, "0.042"), (0.00001, "< 0.0001"), (1, "1")])
+def test_p_values_are_shown_with_two_digits(p, expected):
+    assert p_text(p) == expected
+
+
+def test_files_beside_a_figure_are_one_for_each_table_and_one_for_latex():
+    texts = table_files(compared())
+    assert set(texts) == {"_performance.csv", "_differences.csv", "_aggregates.csv", "_tables.tex"}
+    assert texts["_tables.tex"].count(r"\toprule") == 3
+
+
+@pytest.mark.may_skip(reason="LaTeX is large and needed for this test alone")
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex here")
+def test_latex_compiles(tmp_path):
+    hostile = ("a_b%&$#{}~^\\<>|\"'", "--x")
+    (tmp_path / "tables.tex").write_text(table_files(compared(hostile))["_tables.tex"])
+    packages = r"\usepackage[T1]{fontenc}\usepackage{booktabs,longtable}"
+    (tmp_path / "main.tex").write_text(
+        rf"\documentclass{{article}}{packages}\begin{{document}}\input{{tables}}\end{{document}}"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stdout
