@@ -16,7 +16,6 @@ from alfred.errors import NothingToDoError, UsageError
 
 if TYPE_CHECKING:
     from alfred.analysis.gather import Search
-    from alfred.analysis.luck import RetrainGap
     from alfred.analysis.scores import SearchScores
     from alfred.analysis.settings import Settings
     from alfred.figures.models import Model
@@ -198,6 +197,8 @@ def _storage_dirs(
 ) -> list[Path]:
     from alfred.utils.misc import select_storage_dirs
 
+    if from_file is not None and storage_names:
+        raise UsageError("give one and only one of --from_file and --storage_names: both were given")
     if from_file is not None or not storage_names:
         return select_storage_dirs(from_file, None, root)
     return [path for name in dict.fromkeys(storage_names) for path in select_storage_dirs(None, name, root)]
@@ -208,17 +209,17 @@ class _Evaluator:
 
     def __init__(self, root: Path, n_episodes: int, again: bool) -> None:
         self._root, self._n_episodes, self._again = root.absolute(), n_episodes, again
-        self._done: set[Path] = set()
+        self._found: dict[Path, Sequence[float] | str] = {}
         self._told = time.monotonic()
 
     def __call__(self, seed_dirs: Sequence[Path]) -> Evaluations:
         """The scores of each run, or why it has none; none is evaluated twice."""
         from alfred.launchers.evaluation import evaluate_runs
 
-        again = self._again and self._done.isdisjoint(seed_dirs)
-        found = evaluate_runs(seed_dirs, self._root, self._n_episodes, again=again, progress=self._tell)
-        self._done.update(seed_dirs)
-        return {path: one.scores or one.error for path, one in found.items()}
+        new = [path for path in seed_dirs if path not in self._found]
+        made = evaluate_runs(new, self._root, self._n_episodes, again=self._again, progress=self._tell)
+        self._found.update({path: one.outcome for path, one in made.items()})
+        return {path: self._found[path] for path in seed_dirs}
 
     def _tell(self, done: int, total: int) -> None:
         if time.monotonic() - self._told > 2 or done == total:
@@ -248,7 +249,7 @@ def _gather(
 ) -> _Compared:
     """The runs and scores of the storage directories in which a run has completed; the others are named."""
     from alfred.analysis.gather import gather
-    from alfred.figures.summary import scores_of
+    from alfred.figures.summary import scores_of, without_score
     from alfred.storage.survey import Condition
 
     compared = _Compared([], [])
@@ -260,6 +261,8 @@ def _gather(
             continue
         compared.searches.append(search)
         compared.scores.append(scores_of(search, wanted, evaluate))
+        for line in without_score(compared.scores[-1]):
+            cli.notice(f"{search.name}, without a score, {line}")
     if not compared.searches:
         raise NothingToDoError("there is nothing to compare: no run has completed in what was asked for")
     return compared
@@ -268,10 +271,11 @@ def _gather(
 def _compare_models(
     compared: _Compared, wanted: Settings, normalization: str, visuals: Visuals, report: BenchmarkReport
 ) -> None:
+    from alfred.analysis.luck import gap_to_search
     from alfred.figures.models import Model, draw_compare_models
 
     models = [
-        Model(search, scores, _gap(search, scores, wanted))
+        Model(search, scores, gap_to_search(search, scores, wanted))
         for search, scores in zip(compared.searches, compared.scores, strict=True)
     ]
     report.paths += draw_compare_models(models, wanted, visuals)
@@ -289,6 +293,7 @@ def _compare_across_tasks(
 ) -> None:
     from alfred.analysis.across_tasks import by_algorithm, compare_across_tasks
     from alfred.analysis.intervals import SEED
+    from alfred.analysis.normalization import read_normalization
     from alfred.figures.across_tasks import save_across_tasks
     from alfred.figures.names import in_order, names_of
     from alfred.figures.sources import source, unscored
@@ -301,7 +306,7 @@ def _compare_across_tasks(
     )
     result = compare_across_tasks(
         found.scores,
-        _reference_scores(normalization),
+        read_normalization(normalization),
         wanted.goal,
         interval=wanted.interval,
         left_out=found.left_out,
@@ -315,48 +320,6 @@ def _compare_across_tasks(
     report.paths += save_across_tasks(result, folders, sources, visuals, in_order(names))
     report.tables += comparison_rows(result)
     report.lines.append(result.sentence)
-
-
-def _reference_scores(normalization: str) -> str | dict[str, tuple[float, float]]:
-    """The normalization that is meant: a word, or the reference scores of a JSON file."""
-    from alfred.analysis.normalization import MIN_MAX, NONE
-    from alfred.utils.config import load_dict_from_json
-
-    if normalization in (MIN_MAX, NONE):
-        return normalization
-    if not Path(normalization).is_file():
-        raise UsageError(
-            f"--normalization {normalization}: give {MIN_MAX}, {NONE} or a JSON file that exists"
-        )
-    scores = {}
-    for task, ends in load_dict_from_json(normalization).items():
-        is_pair = isinstance(ends, list) and len(ends) == 2 and all(type(x) in (int, float) for x in ends)
-        if not is_pair:
-            raise UsageError(f"{normalization}: {task} has {ends!r}, not two numbers [low, high]")
-        scores[task] = (float(ends[0]), float(ends[1]))
-    return scores
-
-
-def _gap(retrain: Search, scores: SearchScores, wanted: Settings) -> RetrainGap | None:
-    """How much of the search's score was luck; None for what is no retrain of a search that is there."""
-    from alfred.analysis.gather import gather
-    from alfred.analysis.luck import chosen_experiment, retrain_gap
-    from alfred.analysis.settings import EVALUATION_RUNS
-    from alfred.storage.metadata import read_metadata
-    from alfred.storage.retrains import is_retrain, relatives
-
-    is_known = is_retrain(read_metadata(retrain.storage_dir)) and scores.best is not None
-    if not is_known or wanted.metric == EVALUATION_RUNS:  # evaluate() can't be asked at the search's length
-        return None
-    for search_dir in relatives(retrain.storage_dir)[:1]:
-        search = gather(search_dir, {wanted.x_metric, wanted.metric})
-        chosen = chosen_experiment(search, retrain)
-        if chosen is not None:
-            own = retrain.of_experiment(scores.best or 0)
-            return retrain_gap(
-                search.of_experiment(chosen), own, wanted.x_metric, wanted.metric, wanted.aggregation
-            )
-    return None
 
 
 if __name__ == "__main__":

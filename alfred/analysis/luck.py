@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 import alfred.defaults
-from alfred.analysis.gather import Run, Search, series, why_absent
-from alfred.analysis.scores import score_run
+from alfred.analysis.gather import Run, Search, gather, series, why_absent
+from alfred.analysis.scores import SearchScores, score_run
+from alfred.analysis.settings import EVALUATION_RUNS, Settings
+from alfred.storage.metadata import read_metadata
+from alfred.storage.retrains import is_retrain, relatives
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,22 @@ def retrain_gap(
         last_x=end,
         gap=equal - in_search,
     )
+
+
+def gap_to_search(retrain: Search, scores: SearchScores, wanted: Settings) -> RetrainGap | None:
+    """How much of the search's score was luck; None for what is no retrain of a search that is there."""
+    is_known = is_retrain(read_metadata(retrain.storage_dir)) and scores.best is not None
+    if not is_known or wanted.metric == EVALUATION_RUNS:  # evaluate() can't be asked at the search's length
+        return None
+    for search_dir in relatives(retrain.storage_dir)[:1]:
+        search = gather(search_dir, {wanted.x_metric, wanted.metric})
+        chosen = chosen_experiment(search, retrain)
+        if chosen is not None:
+            own = retrain.of_experiment(scores.best or 0)
+            return retrain_gap(
+                search.of_experiment(chosen), own, wanted.x_metric, wanted.metric, wanted.aggregation
+            )
+    return None
 
 
 def chosen_experiment(search: Search, retrain: Search) -> int | None:

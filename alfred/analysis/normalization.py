@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from alfred.analysis.goal import sign
 from alfred.errors import UsageError
+from alfred.utils.config import load_dict_from_json
 
 Floats = NDArray[np.float64]
 MIN_MAX, NONE, REFERENCE = "min-max", "none", "reference"
@@ -108,3 +110,22 @@ def _ends(
 
 def _scaled(values: Floats, ends: tuple[float, float] | None) -> Floats:
     return values if ends is None else (values - ends[0]) / (ends[1] - ends[0])
+
+
+def read_normalization(normalization: str) -> str | dict[str, tuple[float, float]]:
+    """What `normalize` takes: "min-max" or "none" as it is, else the reference scores of a JSON file
+    {task: [low, high]}. UsageError for anything else.
+    """
+    if normalization in (MIN_MAX, NONE):
+        return normalization
+    if not Path(normalization).is_file():
+        raise UsageError(
+            f"--normalization {normalization}: give {MIN_MAX}, {NONE} or a JSON file that exists"
+        )
+    scores = {}
+    for task, ends in load_dict_from_json(normalization).items():
+        is_pair = isinstance(ends, list) and len(ends) == 2 and all(type(x) in (int, float) for x in ends)
+        if not is_pair:
+            raise UsageError(f"{normalization}: {task} has {ends!r}, not two numbers [low, high]")
+        scores[task] = (float(ends[0]), float(ends[1]))
+    return scores
