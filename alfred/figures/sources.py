@@ -71,7 +71,7 @@ def count_text(searches: Sequence[Search], left_out: Sequence[Mapping[str, str]]
 
 
 def _short(why: str) -> str:
-    """A reason without the path it names, which differs from run to run."""
-    words = ["..." if "/" in word else word for word in why.split()]
+    """A reason without the folders of the file it names, which differ from run to run."""
+    words = [word.rstrip("/").rsplit("/", 1)[-1] for word in why.split()]
     text = " ".join(words)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,203 @@
+"""The figures that compare: their numbers, what they say at 2 and at 12 algorithms, and where they go."""
+
+import numpy as np
+import pytest
+
+from alfred.analysis.gather import gather
+from alfred.analysis.luck import RetrainGap
+from alfred.analysis.scores import score_search
+from alfred.analysis.settings import settings
+from alfred.figures.models import Model, draw_compare_models
+from alfred.figures.names import Name, in_order, looks_of, names_of
+from alfred.figures.searches import compared_searches, draw_compare_searches
+from alfred.figures.style import ONE_COLUMN, TWO_COLUMNS
+from alfred.figures.visuals import Visuals
+
+TWELVE = [f"algorithm_{letter}" for letter in "abcdefghijk"] + ["an_algorithm_with_a_name_of_many_parts_v2"]
+
+
+@pytest.fixture
+def searches(make_tree):
+    """`searches(algorithms, tasks, experiments, seeds)`: one storage directory each, all gathered."""
+
+    def make(algorithms, tasks, n_experiments=1, n_seeds=3, desc="random_try", length=20):
+        made = []
+        for at, (alg, task) in enumerate((alg, task) for alg in algorithms for task in tasks):
+            tree = make_tree(f"Ju{at + 1}_f7b375e_{alg}_{task}_{desc}", alg, task)
+            for experiment in range(1, n_experiments + 1):
+                for seed in range(n_seeds):
+                    tree.learn(experiment, seed, at + experiment, n=length)
+            made.append(gather(tree.dir))
+        return made
+
+    return make
+
+
+def scores_of(found, wanted):
+    return [
+        score_search(one, wanted.metric, wanted.aggregation, wanted.goal, wanted.interval) for one in found
+    ]
+
+
+def compare_models(found, wanted, visuals=None, gap=None):
+    models = [Model(one, scores, gap) for one, scores in zip(found, scores_of(found, wanted), strict=True)]
+    return draw_compare_models(models, wanted, visuals)
+
+
+def benchmark_figure(read_figure, search, name):
+    return read_figure(search.storage_dir / "benchmark" / f"benchmark_{name}")
+
+
+def test_the_numbers_of_compared_searches_are_the_means_of_their_experiments(searches):
+    found = searches(["ppo", "sac"], ["ant"], n_experiments=4)
+    wanted = settings()
+    scores = scores_of(found, wanted)
+    compared = compared_searches(found, scores, "max")
+    means = [one.mean for one in scores[0].experiments]
+    np.testing.assert_array_equal(compared[0].experiment_scores, means)
+    assert [one.name for one in compared] == [Name("ppo"), Name("sac")]
+    best = compared[0].best_of_k
+    assert best.k.tolist() == [1, 2, 3, 4]
+    assert best.estimate[0] == pytest.approx(np.mean(means))
+    assert best.estimate[-1] == pytest.approx(max(means))
+
+
+def test_an_experiment_that_can_not_be_the_best_counts_as_tried(make_tree):
+    tree = make_tree("Ju1_f7b375e_ppo_ant_random_try", "ppo", "ant")
+    for experiment in (1, 2, 3):
+        tree.learn(experiment, 1, experiment)
+    tree.lay(4, 1, None, "CRASH.txt")
+    found = [gather(tree.dir)]
+    (compared,) = compared_searches(found, scores_of(found, settings()), "max")
+    assert compared.best_of_k.n_total == 4
+    assert len(compared.experiment_scores) == 3
+    assert np.isnan(compared.best_of_k.estimate[0])
+
+
+def test_searches_are_compared_in_two_figures_in_every_storage_directory(searches, read_figure):
+    found = searches(["ppo", "sac"], ["ant"], n_experiments=4)
+    wanted = settings()
+    paths = draw_compare_searches(found, scores_of(found, wanted), wanted)
+    assert len(paths) == 12
+    for search in found:
+        densities = benchmark_figure(read_figure, search, "vertical_densities")
+        assert "experiments with a score: n = 4, 8 of 8; 24 runs: 24 completed" in densities.text
+        assert "ppo" in densities.text
+        assert "mean of the last 20 %" in densities.text
+        best = benchmark_figure(read_figure, search, "expected_best")
+        assert "dashed: beyond a quarter" in best.text
+        assert best.sources["bootstrap"] == {"replicates": 10_000, "seed": 0}
+        assert densities.ink() > 0.01
+
+
+def test_models_are_compared_by_curves_and_scores(searches, read_figure):
+    found = searches(["ppo", "sac"], ["ant", "hopper"])
+    visuals = Visuals(
+        titles={"ant": "The ant"},
+        labels={"ppo": "PPO"},
+        axis_titles={"eval_return": "return (1000 points)"},
+        hlines={"ant": [{"y": 1.0, "label": "expert"}]},
+    )
+    compare_models(found, settings(), visuals)
+    learning = benchmark_figure(read_figure, found[0], "learning")
+    for text in (
+        "The ant",
+        "hopper",
+        "PPO (n = 3)",
+        "sac (n = 3)",
+        "return (1000 points)",
+        "expert",
+        "Student t",
+    ):
+        assert text in learning.text
+    performance = benchmark_figure(read_figure, found[0], "performance")
+    assert "dots: the runs themselves" in performance.text
+    assert performance.sources["n"] == {search.name: 3 for search in found}
+    assert not (found[0].storage_dir / "benchmark" / "benchmark_retrain_gap.pdf").exists()
+
+
+def test_the_gap_between_search_and_retrain_is_shown_with_its_numbers_of_runs(searches, read_figure):
+    found = searches(["ppo"], ["ant"])
+    gap = RetrainGap(2.0, 3, 1.5, 9, 1.8, 10, 50.0, -0.5)
+    compare_models(found, settings(), gap=gap)
+    figure = benchmark_figure(read_figure, found[0], "retrain_gap")
+    assert "n = 3 in the search, 9 retrained and cut, 10 retrained in full" in figure.text
+
+
+def test_twelve_algorithms_on_six_tasks_have_all_their_names_in_the_figure(searches, read_figure):
+    found = searches(TWELVE, [f"task{number}" for number in range(6)], n_seeds=2, length=5)
+    compare_models(found, settings())
+    figure = benchmark_figure(read_figure, found[0], "learning")
+    squeezed = figure.text.replace(" ", "")
+    assert all(f"{name}(n=2)" in squeezed for name in TWELVE)
+    assert figure.inches[0] == pytest.approx(TWO_COLUMNS, abs=0.01)
+    assert figure.inches[1] < 9  # it fits on a page
+
+
+def test_no_two_texts_of_a_figure_with_twelve_algorithms_overlap(searches):
+    """Labels below the columns and titles above the panels, by the boxes that the renderer gives them."""
+    from alfred.figures.models import _draw_performance
+    from alfred.figures.style import printed
+
+    found = searches(TWELVE, ["ant", "a_task_with_a_name_that_is_wider_than_a_panel"], n_seeds=2, length=5)
+    wanted = settings()
+    models = [Model(one, scores) for one, scores in zip(found, scores_of(found, wanted), strict=True)]
+    with printed():
+        figure = _draw_performance(models, names_of(found), wanted, Visuals())
+        figure.canvas.draw()
+        texts = [ax.title for ax in figure.axes] + [figure._suptitle]
+        texts += [text for ax in figure.axes for text in ax.get_xticklabels() if text.get_text()]
+        boxes = [text.get_window_extent() for text in texts]
+    assert len(boxes) == 2 + 1 + 24
+    for at, one in enumerate(boxes):
+        assert figure.bbox.x0 <= one.x0
+        assert one.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= one.y0
+        assert not any(one.overlaps(other) for other in boxes[at + 1 :]), texts[at]
+
+
+def test_one_seed_has_no_interval_and_says_so(searches, read_figure):
+    found = searches(["ppo"], ["ant"], n_seeds=1)
+    compare_models(found, settings())
+    assert "ppo (n = 1)" in benchmark_figure(read_figure, found[0], "learning").text
+    assert benchmark_figure(read_figure, found[0], "performance").inches[0] == pytest.approx(
+        ONE_COLUMN, abs=0.01
+    )
+
+
+def test_where_runs_end_early_the_number_of_the_others_is_shown(make_tree, read_figure):
+    tree = make_tree("Ju1_f7b375e_ppo_ant_retrainBestJu9_x", "ppo", "ant")
+    for seed, length in ((1, 50), (2, 50), (3, 30)):
+        tree.learn(1, seed, 1, n=length)
+    found = [gather(tree.dir)]
+    compare_models(found, settings())
+    figure = benchmark_figure(read_figure, found[0], "learning")
+    assert "n = 2 to 3" in figure.text
+    assert "n=2" in figure.text.split()
+
+
+def test_a_comparison_of_fewer_storage_directories_does_not_replace_the_larger_one(searches):
+    found = searches(["ppo", "sac"], ["ant"])
+    wanted = settings()
+    compare_models(found, wanted)
+    folder = found[0].storage_dir / "benchmark"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    compare_models(found[:1], wanted)
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {name: after[name] for name in before} == before
+    assert {"benchmark_learning_0.pdf", "benchmark_performance_0.pdf"} <= after.keys()
+    compare_models(found, wanted)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == after
+
+
+def test_storage_directories_of_one_algorithm_and_task_are_told_apart(make_tree):
+    trees = [
+        make_tree(f"Ju{at}_f7b375e_ppo_ant_{desc}", "ppo", "ant")
+        for at, desc in enumerate(["random_old", "random_new", "random_new"])
+    ]
+    for tree in trees:
+        tree.learn(1, 1, 1)
+    names = names_of([gather(tree.dir) for tree in trees])
+    assert names[0] == Name("ppo", "random_old")
+    assert len(in_order(names)) == 3
+    assert len({one.color for one in looks_of(names, Visuals(colors={"ppo": "red"})).values()}) == 3
