@@ -66,8 +66,8 @@ def table_files(result: AcrossTasks) -> dict[str, str]:
 
 
 def print_table(table: Table) -> None:
-    """Print a table to standard output: in a pipe one line a row, on a terminal folded to its width."""
-    from rich import box
+    """Print a table to standard output: in a pipe one line a row; where a terminal is too narrow for that,
+    each row as a few lines that name its cells."""
     from rich.console import Console
     from rich.table import Table as Grid
     from rich.text import Text
@@ -75,14 +75,16 @@ def print_table(table: Table) -> None:
     is_terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if is_terminal else _WIDE
     console = Console(file=sys.stdout, width=width, highlight=False, no_color=None if is_terminal else True)
-    grid = Grid(box=box.SIMPLE_HEAD if is_terminal else None, pad_edge=False, header_style="bold")
+    grid = Grid(box=None, pad_edge=False, header_style="bold")
     for heading in table.headings:
-        side = "right" if heading in table.numbers else "left"
-        grid.add_column(Text(heading), justify=side, overflow="fold")  # type: ignore[arg-type]
+        grid.add_column(Text(heading), justify="right" if heading in table.numbers else "left")
     for row in table.rows:
-        grid.add_row(*(Text(_one_line(cell)) for cell in row))
+        grid.add_row(*map(Text, map(_one_line, row)))
+    is_narrow = console.measure(grid, options=console.options.update(width=_WIDE)).maximum > width
+    lines = [Text("; ".join(_named_cells(table, row))) for row in table.rows]
     with console.capture() as captured:
-        console.print(Text(table.title, style="bold"), grid, sep="\n")
+        console.print(Text(table.title, style="bold"))
+        console.print(*(lines if is_narrow else [grid]), sep="\n")
         for note in table.notes:
             console.print(Text(_one_line(note)))
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
@@ -264,6 +266,11 @@ def _aggregates(result: AcrossTasks) -> Table:
         numbers=frozenset({"value"}),
         notes=(f"interval: {bootstrap_note(result)}", *normalization_notes(result)) if named else (),
     )
+
+
+def _named_cells(table: Table, row: Sequence[str]) -> list[str]:
+    cells = zip(table.headings, row, strict=True)
+    return [f"{heading}: {_one_line(cell)}" for heading, cell in cells if cell]
 
 
 def _raw(value: Any) -> Any:

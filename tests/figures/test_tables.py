@@ -1,10 +1,14 @@
 """The same numbers of a comparison are printed, written as CSV and as LaTeX."""
 
+import contextlib
 import csv
 import io
+import os
+import pty
 import re
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -97,6 +101,35 @@ def test_in_a_pipe_a_row_is_one_line_however_wide(capsys):
     assert lines[1].split()[:4] == ["task", "a", "b", "difference"]
     assert lines[2].startswith(f"t%1   {long}  [bold]b[/bold]\\n  ")
     assert len(lines) == 2 + 2 + len(table("differences").notes)
+
+
+def test_a_narrow_terminal_breaks_no_number(tmp_path):
+    """A row that doesn't fit is told cell by cell, in lines that fit."""
+    program = tmp_path / "show.py"
+    program.write_text(
+        "from alfred.analysis.across_tasks import compare_across_tasks\n"
+        "from alfred.figures.tables import comparison_rows, print_table\n"
+        "runs = {'a': {'t': [1, 2.125, 3]}, 'b': {'t': [5, 7, 9.125]}}\n"
+        "print_table(comparison_rows(compare_across_tasks(runs))[1])\n"
+    )
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"COLUMNS": "60", "TERM": "xterm"}
+    with subprocess.Popen([sys.executable, program], stdout=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = read_all(ours)
+    assert process.returncode == 0
+    assert "task: t; a: a; b: b; difference: -5" in shown
+    assert max(map(len, shown.splitlines())) <= 60
+
+
+def read_all(terminal):
+    """What a program writes to a terminal until it ends, which a terminal tells as an error."""
+    parts = []
+    with contextlib.suppress(OSError):
+        while part := os.read(terminal, 4096):
+            parts.append(part)
+    os.close(terminal)
+    return re.sub(r"\x1b\[[0-9;]*m", "", b"".join(parts).decode())
 
 
 def test_latex_is_booktabs_with_as_many_cells_in_each_line():
