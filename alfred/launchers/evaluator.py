@@ -42,9 +42,13 @@ def main(handle: int) -> None:
 def _answer(module: ModuleType, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         returned = module.evaluate(_config(module, request))
-        scores = [float(score) for score in (returned if _is_sequence(returned) else [returned])]
+        values = list(returned) if _is_sequence(returned) else [returned]
     except (Exception, SystemExit) as error:
         return {"error": " ".join(one_line(error).split())}
+    try:
+        scores = [float(value) for value in values]
+    except (TypeError, ValueError):
+        return {"error": f"evaluate() returned no number: {' '.join(repr(returned).split())[:80]}"}
     if not scores:
         return {"error": "evaluate() returned no score"}
     if not all(map(math.isfinite, scores)):
