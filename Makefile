@@ -13,7 +13,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r target what; do \
 		printf '%-14s %s\n' "$$target" "$$what"; done
 
-demo: setup ## lay and launch the searches of examples/digits, and show what came of them
+demo: setup ## walk the six steps from schedules to comparisons on examples/digits
 	@$(BIN)/python examples/demo.py
 
 test: lint ## check and test everything that needs neither root nor a server

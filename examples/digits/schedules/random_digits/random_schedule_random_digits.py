@@ -4,7 +4,7 @@ ALG_NAMES = ["sgd", "mlp"]
 TASK_NAMES = ["digits", "breast_cancer"]
 SEEDS = [1, 2, 3]
 
-N_EXPERIMENTS = 5
+N_EXPERIMENTS = 8
 
 
 def sample_experiment(rng):
