@@ -6,7 +6,6 @@ import io
 import os
 import pty
 import re
-import shutil
 import subprocess
 import sys
 
@@ -176,8 +175,7 @@ def test_files_beside_a_figure_are_one_for_each_table_and_one_for_latex():
     assert texts["_tables.tex"].count(r"\toprule") == 3
 
 
-@pytest.mark.may_skip(reason="LaTeX is large and needed for this test alone")
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex here")
+@pytest.mark.server
 def test_latex_compiles(tmp_path):
     hostile = ("a_b%&$#{}~^\\<>|\"'", "--x")
     (tmp_path / "tables.tex").write_text(table_files(compared(hostile))["_tables.tex"])
