@@ -137,7 +137,7 @@ def _limits(
 ) -> tuple[tuple[float, float], bool]:
     """The common range; one diverged run must not flatten all others, so that far outliers are cut off."""
     pooled = np.concatenate([*columns, np.empty(0)])
-    pooled = pooled[np.isfinite(pooled)]
+    pooled = pooled[_is_shown(pooled)]
     low, high = (float(pooled.min()), float(pooled.max())) if len(pooled) else (0.0, 1.0)
     cut = False
     if cuts and len(pooled) > 20:
@@ -201,7 +201,7 @@ def _add(ax: Axes, lines: Sequence[Floats], dots: Sequence[Floats], clip: Transf
 
 def _pieces(curve: Series, frame: _Frame, corner: tuple[float, float]) -> tuple[list[Floats], list[Floats]]:
     """A curve in inches: its unbroken stretches (n, 2), n > 1, and the points (1, 2) that stand alone."""
-    finite = np.isfinite(curve.x) & np.isfinite(curve.y)
+    finite = _is_shown(curve.x) & _is_shown(curve.y)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], finite, [False]]).astype(np.int8)))
     lines: list[Floats] = []
     dots: list[Floats] = []
@@ -210,6 +210,11 @@ def _pieces(curve: Series, frame: _Frame, corner: tuple[float, float]) -> tuple[
         points = np.column_stack([_across(x, frame, corner[0]), _down(y, frame, corner[1])])
         (lines if stop - start > 1 else dots).append(points)
     return lines, dots
+
+
+def _is_shown(values: Floats) -> NDArray[np.bool_]:
+    """Which values are finite, and small enough that differences of two of them are."""
+    return np.asarray(np.abs(values) < 1e300)
 
 
 def _fits(curve: Series, frame: _Frame) -> bool:

@@ -264,8 +264,8 @@ def _cell(
         state = run.condition.value
     elif curve is None:
         state = state or why_absent(run, definition.x_metric, definition.y_metric)
-    elif n_bad := int((~np.isfinite(curve.y)).sum()) - _n_none(run, definition, curve):
-        state = f"{n_bad} NaN"
+    else:
+        state = _odd_values(run, definition)
     return Cell(*place, title, state, run.condition, curve)
 
 
@@ -281,10 +281,12 @@ def _curve(run: Run, x_metric: str, y_metric: str, remove_none: bool) -> Series 
     return Series(x[known], y[known])
 
 
-def _n_none(run: Run, definition: Definition, curve: Series) -> int:
-    """How many of the gaps in a curve are there because nothing was recorded."""
+def _odd_values(run: Run, definition: Definition) -> str:
+    """As in "3 NaN, 1 infinite": what was recorded and can't be drawn; "" for nothing."""
     recorded = series(run, definition.x_metric, definition.y_metric)
-    return 0 if recorded is None else len(curve.y) - int((~np.isnan(recorded.x)).sum())
+    y = np.empty(0) if recorded is None else recorded.y
+    counts = {"NaN": int(np.isnan(y).sum()), "infinite": int(np.isinf(y).sum())}
+    return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
 
 
 def _parameter(run: Run, name: str) -> Any:

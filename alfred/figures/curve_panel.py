@@ -43,7 +43,7 @@ def gather_band(
     method: str,
     rng: np.random.Generator | None = None,
 ) -> Gathered:
-    """The band of the COMPLETED runs that have recorded both metrics without NaN."""
+    """The band of the COMPLETED runs that have recorded both metrics in finite numbers."""
     found: list[Series] = []
     left_out: dict[str, str] = {}
     for run in runs:
@@ -54,6 +54,8 @@ def gather_band(
             left_out[run.name] = why
         elif np.isnan(pairs.y).any():
             left_out[run.name] = f"NaN in {y_metric}"
+        elif np.isinf(pairs.y).any():
+            left_out[run.name] = f"{y_metric} is infinite"
         else:
             found.append(pairs)
     if not found:

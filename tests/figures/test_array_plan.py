@@ -105,7 +105,7 @@ def test_every_state_is_said(tree):
     tree.lay(3, 1, column, "CRASH.txt")
     tree.lay(4, 1, column, "")
     tree.lay(5, 1, {"episode": [0, 1], "loss": [0, 1]})
-    tree.lay(6, 1, {"episode": [0, 1], "eval_return": [1.0, float("nan")]})
+    tree.lay(6, 1, {"episode": [0, 1], "eval_return": [float("inf"), float("nan")]})
     cut = tree.lay(7, 1, column) / "recorders" / "train_recorder.pkl"
     cut.write_bytes(cut.read_bytes()[:20])
     (array,) = planned(tree)
@@ -116,7 +116,7 @@ def test_every_state_is_said(tree):
         (Condition.CRASHED, "crashed", True),
         (Condition.STOPPED, "mysteriously stopped", True),
         (Condition.COMPLETED, "no eval_return recorded", False),
-        (Condition.COMPLETED, "1 NaN", True),
+        (Condition.COMPLETED, "1 NaN, 1 infinite", True),
     ]
     assert said[6][2] is False
     assert "train_recorder.pkl" in said[6][1]
