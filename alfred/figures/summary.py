@@ -79,8 +79,8 @@ def summarize_search(
     search = gather(storage_dir, {wanted.x_metric, wanted.y_metric, wanted.metric})
     if not search.conditions()[Condition.COMPLETED]:
         raise NothingToDoError(f"{storage_dir} has no completed run: there is nothing to summarize")
-    scores = scores_of(search, wanted, evaluate)
     with _flagged(storage_dir):
+        scores = scores_of(search, wanted, evaluate)
         replace_folder(folder, lambda made: _build(made, search, scores, wanted))
     return SummaryResult(folder, scores.best, scores.note, True, tuple(without_score(scores)))
 
