@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image  # matplotlib brings it
 
 FIGURES = Path(__file__).resolve().parent.parent / "docs" / "figures"
-COLORS = 64  # a figure has few, and the pictures stay small
+COLORS = 256  # a figure has few more, and the pictures stay small
 # Where each picture is found in the storage root of the demo, and how many pixels wide it becomes.
 PICTURES = {
     "*_mlp_digits_grid_demo/valid_accuracy_over_epoch.png": 1100,
