@@ -105,7 +105,9 @@ def _draw_learning(
             if model.search.task_name == task and one.band is not None
         ]
         if not own:
-            say_instead(ax, f"no completed run has recorded {wanted.y_metric} over {wanted.x_metric}")
+            say_instead(
+                ax, f"no completed run has a curve of {plain(wanted.y_metric)} over {plain(wanted.x_metric)}"
+            )
             ax.set_title(_title(task, visuals))
             continue
         draw_curves(
@@ -221,6 +223,8 @@ def _caption(
         lines = [lines[0].replace(f"{what}: ", "no interval; thin or small: ")]
     if check_method(wanted.interval) == "bootstrapped_CI" and len(n) and n.min() < 10:
         lines[0] += ", narrower than it says below 10 seeds"
+    if any(_is_equal(model) for model in models):
+        lines.append("width 0 where all runs are equal")
     if bands and has_drops(bands):
         lines.append("| marks where a run ends before the others")
     several = [model for model in models if len(model.search.experiments) > 1]
@@ -228,6 +232,11 @@ def _caption(
         lines.append("where there are several experiments, the best one is shown, which flatters it")
     lines.append(plain(count_text([model.search for model in models], left_out)))
     return lines
+
+
+def _is_equal(model: Model) -> bool:
+    score = model.score
+    return score is not None and len(score.scores) > 1 and score.err_up == score.err_down == 0
 
 
 def _n(models: Sequence[Model]) -> Any:

@@ -63,7 +63,7 @@ def draw_summary_learning(
         ax = page.axes[0]
         if not curves.named:
             say_instead(
-                ax, f"no completed run has recorded {plain(wanted.y_metric)} over {plain(wanted.x_metric)}"
+                ax, f"no completed run has a curve of {plain(wanted.y_metric)} over {plain(wanted.x_metric)}"
             )
         else:
             drawn = [Curve(band, look(at)) for at, (_, band) in enumerate(curves.named)]

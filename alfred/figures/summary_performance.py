@@ -13,7 +13,7 @@ from alfred.analysis.scores import ExperimentScore, SearchScores
 from alfred.analysis.settings import EVALUATION_RUNS, Settings
 from alfred.figures.page import new_page, say_instead
 from alfred.figures.saving import save_figure
-from alfred.figures.score_panel import Column, draw_columns
+from alfred.figures.score_panel import SHOWN_UP_TO, Column, draw_columns
 from alfred.figures.sources import count_text, source, unscored
 from alfred.figures.style import TINY, Look, look, plain, printed
 from alfred.figures.visuals import Visuals
@@ -100,11 +100,13 @@ def _label(at: int, one: ExperimentScore, n_shown: int) -> str:
 def _caption(search: Search, scores: SearchScores, wanted: Settings) -> str:
     shown = ranked(scores)
     counts = np.array([len(one.scores) for one in shown], dtype=int)
-    bars = caption(wanted.interval, counts)
-    lines = [plain(search.name), f"goal {wanted.goal}; bars: {bars}"]
+    what = "no interval; dots" if wanted.interval == "None" else "bars"
+    lines = [plain(search.name), f"goal {wanted.goal}; {what}: {caption(wanted.interval, counts)}"]
+    if any(len(one.scores) > 1 and one.err_up == one.err_down == 0 for one in shown):
+        lines[-1] += ", width 0 where all runs are equal"
     if wanted.interval == "bootstrapped_CI" and len(counts) and counts.min() < FEW:
         lines[-1] += f", narrower than it says below {FEW} seeds"
-    if len(counts) and counts.min() <= FEW:
+    if wanted.interval != "None" and len(counts) and counts.min() <= SHOWN_UP_TO:
         lines.append("dots: the runs themselves")
     if len(scores.candidates) < len(shown):
         lines.append("hollow: not among the candidates for the best, since runs have no score")

@@ -124,7 +124,7 @@ def test_an_absent_metric_is_told_in_the_figure(tree, tmp_path, read_figure):
     draw_summary_learning(search, scores, wanted, tmp_path / "learning")
     draw_summary_performance(search, scores, wanted, tmp_path / "performance")
     said = read_figure(tmp_path / "learning").text
-    assert "no completed run has recorded" in said
+    assert "no completed run has a curve of eval_return over episode" in said
     assert "no run has a score" in read_figure(tmp_path / "performance").text
 
 
@@ -133,3 +133,13 @@ def test_a_long_curve_is_thinned_to_what_a_page_shows(tree):
     found = gather_band(gather(tree.dir).runs, "episode", "eval_return", "student_t")
     assert len(found.band.x) == 600
     assert (found.band.x[0], found.band.x[-1]) == (0, 4999)
+
+
+def test_equal_runs_have_an_interval_of_width_0_and_the_figures_say_so(tree, tmp_path, read_figure):
+    for seed in (1, 2):
+        tree.lay(1, seed, {"episode": [0, 1], "eval_return": [3.0, 3.0]})
+    search, scores, wanted = scored(tree)
+    draw_summary_learning(search, scores, wanted, tmp_path / "learning")
+    draw_summary_performance(search, scores, wanted, tmp_path / "performance")
+    assert "all runs are equal: width 0" in read_figure(tmp_path / "learning").text
+    assert "width 0 where all runs are equal" in read_figure(tmp_path / "performance").text
