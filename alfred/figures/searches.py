@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from alfred.analysis.best_of_k import REPLICATES, BestOfK, expected_best
@@ -140,6 +141,7 @@ def _draw_trials(compared: Sequence[ComparedSearch], wanted: Settings, visuals: 
         title = f"expected best\n{visuals.axis_title(wanted.metric)}"
         _finish(ax, page, at, task, title, visuals)
         ax.set_xlabel("k, experiments tried" if page.is_lowest(at) else "", fontsize=8)
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     return page.figure
 
 
