@@ -7,10 +7,12 @@ from alfred.analysis.gather import gather
 from alfred.analysis.luck import RetrainGap
 from alfred.analysis.scores import score_search
 from alfred.analysis.settings import settings
-from alfred.figures.models import Model, draw_compare_models
+from alfred.figures.curve_panel import gather_band
+from alfred.figures.models import Model, _draw_learning, _draw_performance, draw_compare_models
 from alfred.figures.names import Name, in_order, looks_of, names_of
+from alfred.figures.saving import save_figure
 from alfred.figures.searches import compared_searches, draw_compare_searches
-from alfred.figures.style import ONE_COLUMN, TWO_COLUMNS
+from alfred.figures.style import ONE_COLUMN, TWO_COLUMNS, printed
 from alfred.figures.visuals import Visuals
 
 TWELVE = [f"algorithm_{letter}" for letter in "abcdefghijk"] + ["an_algorithm_with_a_name_of_many_parts_v2"]
@@ -124,10 +126,15 @@ def test_the_gap_between_search_and_retrain_is_shown_with_its_numbers_of_runs(se
     assert "n = 3 in the search, 9 retrained and cut, 10 retrained in full" in figure.text
 
 
-def test_twelve_algorithms_on_six_tasks_have_all_their_names_in_the_figure(searches, read_figure):
+def test_twelve_algorithms_on_six_tasks_have_all_their_names_in_the_figure(searches, tmp_path, read_figure):
     found = searches(TWELVE, [f"task{number}" for number in range(6)], n_seeds=2, length=5)
-    compare_models(found, settings())
-    figure = benchmark_figure(read_figure, found[0], "learning")
+    wanted = settings()
+    models = [Model(one, scores) for one, scores in zip(found, scores_of(found, wanted), strict=True)]
+    bands = [gather_band(model.runs, wanted.x_metric, wanted.y_metric, wanted.interval) for model in models]
+    with printed():
+        drawn = _draw_learning(models, names_of(found), bands, wanted, Visuals())
+        save_figure(drawn, tmp_path / "learning", {})
+    figure = read_figure(tmp_path / "learning")
     squeezed = figure.text.replace(" ", "")
     assert all(f"{name}(n=2)" in squeezed for name in TWELVE)
     assert figure.inches[0] == pytest.approx(TWO_COLUMNS, abs=0.01)
@@ -136,9 +143,6 @@ def test_twelve_algorithms_on_six_tasks_have_all_their_names_in_the_figure(searc
 
 def test_no_two_texts_of_a_figure_with_twelve_algorithms_overlap(searches):
     """Labels below the columns and titles above the panels, by the boxes that the renderer gives them."""
-    from alfred.figures.models import _draw_performance
-    from alfred.figures.style import printed
-
     found = searches(TWELVE, ["ant", "a_task_with_a_name_that_is_wider_than_a_panel"], n_seeds=2, length=5)
     wanted = settings()
     models = [Model(one, scores) for one, scores in zip(found, scores_of(found, wanted), strict=True)]
