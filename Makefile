@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 LOWEST := .venv-lowest/bin
+# What calls numpy, scipy, matplotlib, rich and tqdm; the rest needs none of them.
+LIBRARIES_USED := tests/analysis tests/examples tests/figures tests/report tests/search tests/utils
 
 .PHONY: help demo test test-all lint lowest bench pins clean setup servers
 
@@ -30,7 +32,7 @@ lint: setup ## check style, types and the direction of imports
 
 lowest: ## run the unit tests with the lowest versions that pyproject.toml allows
 	@$(PYTHON) tools/setup.py .venv-lowest requirements/lowest.txt
-	$(LOWEST)/python -m pytest -m "not server" --ignore=tests/end_to_end --ignore=tests/test_architecture.py -W default
+	$(LOWEST)/python -m pytest -W default -m "not server" $(LIBRARIES_USED)
 
 bench: setup ## list the benchmarks, programs that anyone can run
 	@for program in benchmarks/*.py; do [ -e "$$program" ] || continue; \
