@@ -30,7 +30,8 @@ def numbers(values: Sequence[Any]) -> Floats:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
         array = np.empty(0)
-    if array.shape == (len(values),) and not any(isinstance(value, str | bytes) for value in values):
+    kinds = set(map(type, values))  # few, where values are many
+    if array.shape == (len(values),) and not any(issubclass(kind, str | bytes) for kind in kinds):
         return array
     return np.array([np.nan if value is None else _number(value) for value in values], dtype=np.float64)
 
