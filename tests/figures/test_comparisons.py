@@ -177,7 +177,7 @@ def test_where_runs_end_early_the_number_of_the_others_is_shown(make_tree, read_
     compare_models(found, settings())
     figure = benchmark_figure(read_figure, found[0], "learning")
     assert "n = 2 to 3" in figure.text
-    assert "n=2" in figure.text.split()
+    assert "n=2" in figure.text
 
 
 def test_a_comparison_of_fewer_storage_directories_does_not_replace_the_larger_one(searches):

@@ -72,7 +72,7 @@ def test_a_get_run_args_of_the_schedule_wins_over_that_of_main(load):
 
 
 def test_values_that_json_writes_otherwise_become_what_json_reads(load):
-    text = GRID.replace("[0.1, 0.01]", "np.logspace(-2, -1, 2)").replace(
+    text = GRID.replace("[0.1, 0.01]", "np.array([0.01, 0.1])").replace(
         "[8]", "(np.int64(8), (1, 2), None, True)"
     )
     schedule = load("import numpy as np\n" + text.replace("[1, 2]", "np.arange(3)"))
