@@ -314,7 +314,7 @@ def _compare_across_tasks(
     sources = {
         "settings": wanted.as_record(),
         "seed": SEED,
-        "sources": [source(model.search, unscored(model.scores)) for model in models],
+        "sources": [source(model.search, unscored(model.scores), model.scores.best) for model in models],
     }
     folders = [model.search.storage_dir / "benchmark" for model in models]
     report.paths += save_across_tasks(result, folders, sources, visuals, in_order(names))

@@ -267,5 +267,7 @@ def _sources(
         "bootstrap": {"replicates": DRAWS, "seed": 0} if is_bootstrap else None,
         "experiments_shown": {model.search.name: model.scores.best for model in models},
         "n": {model.search.name: 0 if model.score is None else len(model.score.scores) for model in models},
-        "sources": [source(model.search, out) for model, out in zip(models, left_out, strict=True)],
+        "sources": [
+            source(model.search, out, model.scores.best) for model, out in zip(models, left_out, strict=True)
+        ],
     }

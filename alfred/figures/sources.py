@@ -11,15 +11,15 @@ from alfred.storage.metadata import read_metadata
 from alfred.storage.survey import Condition
 
 
-def source(search: Search, left_out: Mapping[str, str]) -> dict[str, Any]:
+def source(search: Search, left_out: Mapping[str, str], shown: int | None = None) -> dict[str, Any]:
     """One storage directory: its code, its runs by state, those used and those left out with the reason.
 
-    `left_out`: run name -> why, of the COMPLETED runs that could not be used.
+    `left_out`: run name -> why, of the COMPLETED runs that could not be used; `shown`: the number of the only
+    experiment that is shown.
     """
     metadata = read_metadata(search.storage_dir)
-    used = [
-        run.name for run in search.runs if run.condition is Condition.COMPLETED and run.name not in left_out
-    ]
+    runs = search.runs if shown is None else search.of_experiment(shown)
+    used = [run.name for run in runs if run.condition is Condition.COMPLETED and run.name not in left_out]
     others = {
         run.name: run.condition.value for run in search.runs if run.condition is not Condition.COMPLETED
     }

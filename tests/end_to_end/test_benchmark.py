@@ -302,7 +302,7 @@ def test_runs_that_cannot_be_used_are_named_by_every_command_and_left_out(projec
     for figure in ("benchmark_vertical_densities_0", "benchmark_learning", "benchmark_performance"):
         assert "12 runs: 10 completed, 1 running, 1 crashed; left out" in project.text(0, figure)
         (source, _) = project.sources(0, figure)["sources"]
-        assert len(source["runs_used"]) == 1
+        assert source["runs_used"] == ["experiment2/seed3"]
     assert project.sources(0, "benchmark_performance")["n"] == {project.names[0]: 1, project.names[1]: 3}
     assert project("--storage_name", project.names[0], door=make_plot_arrays)[0] == 0
 
