@@ -119,20 +119,30 @@ class _HelperHeart:
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
+        self._paths: set[Path] = set()
         self._process: subprocess.Popen[bytes] | None = None
 
     def add(self, path: Path) -> None:
-        if self._process is None:
+        is_new = path not in self._paths
+        self._paths.add(path)
+        if self._process is None or self._process.poll() is not None:  # killed: another takes over
             command = [sys.executable, "-m", "alfred.storage.heart", str(self._interval), str(os.getpid())]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
-        pipe = self._process.stdin
-        if pipe is not None:
-            pipe.write(os.fsencode(path) + b"\0")
-            pipe.flush()
+            self._name(self._paths)
+        elif is_new:
+            self._name([path])
 
     def stop(self) -> None:
         if self._process is not None:
-            self._process.communicate()
+            with contextlib.suppress(BrokenPipeError):
+                self._process.communicate()
+
+    def _name(self, paths: Iterable[Path]) -> None:
+        pipe = self._process.stdin if self._process is not None else None
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):  # seen at the next call
+                pipe.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
+                pipe.flush()
 
 
 _Heart = _ThreadHeart | _HelperHeart

@@ -305,3 +305,24 @@ def test_looks_that_come_too_early_do_not_count(storage_dir):
 
     assert set(watch_silence([suspect], this_process(), clock=ticking.clock, sleep=wake_early)) == {suspect}
     assert ticking.now - 1000.0 >= (LOOKS - 1) * 10.0
+
+
+def test_a_helper_that_was_killed_is_replaced_when_the_next_run_is_taken(tmp_path):
+    storage_dir = tmp_path / "Ju1_a"
+    (storage_dir / ".alfred" / "owners").mkdir(parents=True)
+    held = Leases(this_process(beat=0.05), helper=True)
+    held.hold(storage_dir)
+    first = held._heart._process
+    first.kill()
+    first.wait()
+    held.drop(storage_dir)
+    held.hold(storage_dir)
+    lease = leases.owners_dir(storage_dir) / held.owner.name
+    os.utime(lease, (1, 1))
+    end = time.monotonic() + 20
+    while lease.stat().st_mtime < 2 and time.monotonic() < end:
+        time.sleep(0.02)
+    assert lease.stat().st_mtime > 2
+    assert held._heart._process.pid != first.pid
+    held.drop(storage_dir)
+    held.close()
