@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -52,12 +53,14 @@ def benchmark(
     normalization: str = "min-max",
     re_run_if_exists: bool = False,
     root_dir: str | Path | None = None,
+    log_level: int = logging.INFO,
     **wanted_settings: Any,
 ) -> BenchmarkReport:
     """Draw the figures that compare searches or models, and summaries where they are missing.
 
     `normalization` of scores across tasks: "min-max", "none", or a JSON file {task: [low, high]}. All other
     options (`x_metric`, `performance_metric`, ...) are those of `alfred.analysis.settings.settings`.
+    Above `log_level` INFO the progress of evaluations is not told.
 
     Raises:
         UsageError: unknown words, or a summary that was made with other settings.
@@ -80,7 +83,7 @@ def benchmark(
     report.passed_over += [f"{path} does not exist" for path in missing]
     folder = Path(from_file).absolute().parent if from_file else schedule_folder_of(there[0])
     visuals = load_visuals(folder)
-    evaluate = _Evaluator(root, wanted.n_eval_runs, re_run_if_exists)
+    evaluate = _Evaluator(root, wanted.n_eval_runs, re_run_if_exists, log_level)
     if benchmark_type == "compare_searches":
         _summarize(there, wanted, re_run_if_exists, evaluate, report)
     compared = _gather(there, wanted, evaluate, report)
@@ -129,9 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _door(options: argparse.Namespace) -> int:
-    given = vars(options)
-    given.pop("log_level")
-    report = benchmark(**given)
+    report = benchmark(**vars(options))
     _tell_figures(report.paths)
     if report.tables:
         from alfred.figures.tables import print_table
@@ -207,7 +208,8 @@ def _storage_dirs(
 class _Evaluator:
     """Scores from the project's evaluate(), with progress told on the terminal."""
 
-    def __init__(self, root: Path, n_episodes: int, again: bool) -> None:
+    def __init__(self, root: Path, n_episodes: int, again: bool, log_level: int) -> None:
+        self._is_told = log_level <= logging.INFO
         self._root, self._n_episodes, self._again = root.absolute(), n_episodes, again
         self._found: dict[Path, Sequence[float] | str] = {}
         self._told = time.monotonic()
@@ -222,7 +224,7 @@ class _Evaluator:
         return {path: self._found[path] for path in seed_dirs}
 
     def _tell(self, done: int, total: int) -> None:
-        if time.monotonic() - self._told > 2 or done == total:
+        if self._is_told and (time.monotonic() - self._told > 2 or done == total):
             self._told = time.monotonic()
             print(f"evaluated {done} of {total} runs", file=sys.stderr, flush=True)
 

@@ -126,6 +126,7 @@ class _HelperHeart:
         is_new = path not in self._paths
         self._paths.add(path)
         if self._process is None or self._process.poll() is not None:  # killed: another takes over
+            self.stop()
             command = [sys.executable, "-m", "alfred.storage.heart", str(self._interval), str(os.getpid())]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
             self._name(self._paths)
