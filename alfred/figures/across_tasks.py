@@ -83,6 +83,7 @@ def save_across_tasks(
         "figure": "across tasks",
         **sources,
         "interval": result.interval,
+        "interval_of_aggregates": "95 % stratified percentile bootstrap",
         "goal": result.goal,
         "normalization": normalized.how,
         "normalization_constants": normalized.constants,
@@ -136,6 +137,8 @@ def _draw_aggregate(ax: Axes, drawing: _Drawing, name: str, *, is_left: bool) ->
         for alg, one in found.items()
     ]
     draw_rows(ax, rows, has_labels=is_left)
+    if len(drawing.result.aggregates) > 3:
+        ax.locator_params(axis="x", nbins=3)  # numbers such as 0.952 would touch in so narrow a panel
     is_lower_better = name == "optimality_gap" or drawing.result.normalized.goal == "min"
     ax.set_title(AGGREGATE_TITLES[name] + ("\n(lower is better)" if is_lower_better else ""), fontsize=FONT)
     ax.set_xlabel("shortfall" if name == "optimality_gap" else _scale(drawing), fontsize=SMALL)

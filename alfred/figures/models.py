@@ -26,6 +26,7 @@ from alfred.figures.sources import count_text, source, unscored
 from alfred.figures.style import FONT, Look, look, plain, printed, wrapped
 from alfred.figures.summary_performance import score_title
 from alfred.figures.visuals import Visuals
+from alfred.storage.metadata import read_metadata
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def draw_compare_models(
         figure = _draw_performance(models, names, wanted, visuals)
         paths += save_comparison(figure, folders, "benchmark_performance", sources)
         if any(model.gap is not None for model in models):
-            sources = _sources("retrain gap", models, wanted, left_out)
+            sources = _sources("retrain gap", models, wanted, left_out) | {"gaps": _gap_records(models)}
             figure = _draw_gaps(models, names, wanted, visuals)
             paths += save_comparison(figure, folders, "benchmark_retrain_gap", sources)
     return paths
@@ -255,6 +256,21 @@ def _tasks(models: Sequence[Model]) -> list[str]:
 
 def _title(task: str, visuals: Visuals) -> str:
     return wrapped(visuals.title(task), 2.0, FONT)
+
+
+def _gap_records(models: Sequence[Model]) -> dict[str, Any]:
+    """Retrain -> the search it came from, how many runs each score is made of, and where curves were cut."""
+    return {
+        model.search.name: {
+            "search": read_metadata(model.search.storage_dir).origin,
+            "n_in_search": model.gap.n_search,
+            "n_at_equal_length": model.gap.n_equal,
+            "n_at_full_length": model.gap.n_full,
+            "last_x_of_search": None if np.isnan(model.gap.last_x) else float(model.gap.last_x),
+        }
+        for model in models
+        if model.gap is not None
+    }
 
 
 def _sources(

@@ -93,7 +93,8 @@ def wrapped(text: str, inches: float, font_size: float = SMALL) -> str:
 def _filled(line: str, letters: int) -> list[str]:
     """Lines of at most so many letters, each as full as can be."""
     lines = [""]
-    for word in re.findall(r"[^\s_/,.=-]*[\s_/,.=-]+|[^\s_/,.=-]+", line):
+    # "n = 3" and "95 %" are one word
+    for word in re.findall(r"\(?\bn = \d+\W*|\d+ %\W*|[^\s_/,.=-]*[\s_/,.=-]+|[^\s_/,.=-]+", line):
         pieces = [word[at : at + letters] for at in range(0, len(word), letters)]
         for piece in pieces:
             if lines[-1] and len(lines[-1] + piece.rstrip()) > letters:

@@ -13,7 +13,7 @@ from alfred.analysis.across_tasks import compare_across_tasks
 from alfred.figures.across_tasks import draw_across_tasks, save_across_tasks
 from alfred.figures.names import Name
 from alfred.figures.saving import render
-from alfred.figures.style import printed
+from alfred.figures.style import printed, wrapped
 from alfred.figures.visuals import Visuals
 
 LONG = "soft_actor_critic_with_automatic_temperature"
@@ -153,4 +153,31 @@ def test_figure_tables_and_sources_are_written_into_every_folder(tmp_path):
     assert sources["n"] == {"task0": {"alg0": 3, "alg1": 3}, "task1": {"alg0": 3, "alg1": 3}}
     assert (sources["normalization"], sources["replicates"]) == ("min-max", 50)
     assert sources["verdict"] == result.sentence
+    assert sources["interval_of_aggregates"] == "95 % stratified percentile bootstrap"
     assert save_across_tasks(result, folders, {"settings": {"metric": "m"}, "seed": 0}) == paths
+
+
+@pytest.mark.parametrize("spread", [0.002, 0.003, 0.004, 0.006])
+def test_numbers_at_four_panels_side_by_side_do_not_touch(spread):
+    rng = np.random.default_rng(0)
+    scores = {
+        f"{LONG}{at}": {f"task{i}": 0.95 + rng.normal(0, spread, 10) for i in range(2)} for at in range(2)
+    }
+    found = compare_across_tasks(scores, {"task0": (0.1, 1.0), "task1": (0.5, 1.0)}, n_replicates=50)
+    figure = draw_across_tasks(found)
+    with printed():
+        FigureCanvasAgg(figure).draw()
+    for title in ("mean", "median", "IQM", "optimality gap"):
+        ax = axes_of(figure, title)
+        low, high = ax.get_xlim()
+        labels = [label for label in ax.get_xticklabels() if low <= label.get_position()[0] <= high]
+        boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.x0)
+        assert len(boxes) >= 1
+        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+
+
+def test_a_line_breaks_neither_n_from_its_number_nor_a_number_from_its_percent_sign():
+    for inches in np.linspace(1.0, 3.0, 21):
+        lines = wrapped("best experiment 12 (n = 3), band: 95 % interval", inches).split("\n")
+        assert any("(n = 3)" in line for line in lines)
+        assert any("95 %" in line for line in lines)

@@ -124,6 +124,10 @@ def test_the_gap_between_search_and_retrain_is_shown_with_its_numbers_of_runs(se
     compare_models(found, settings(), gap=gap)
     figure = benchmark_figure(read_figure, found[0], "retrain_gap")
     assert "n = 3 in the search, 9 retrained and cut, 10 retrained in full" in figure.text
+    (record,) = figure.sources["gaps"].values()
+    numbers = [record[f"n_{which}"] for which in ("in_search", "at_equal_length", "at_full_length")]
+    assert numbers == [3, 9, 10]
+    assert record["last_x_of_search"] == 50.0
 
 
 def test_twelve_algorithms_on_six_tasks_have_all_their_names_in_the_figure(searches, tmp_path, read_figure):
