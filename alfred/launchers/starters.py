@@ -159,7 +159,36 @@ class ForkServerStarter:
         self._connect()
 
 
-class ForkStarter:
+class _OwnChildren:
+    """What starters have in common whose runs are children of this very process."""
+
+    def __init__(self, versions: Mapping[str, str]) -> None:
+        self._versions = versions
+        self._pids: set[int] = set()
+
+    def ended(self) -> list[Ended]:
+        """The processes that ended."""
+        found = []
+        for pid in list(self._pids):
+            waited, status, usage = os.wait4(pid, os.WNOHANG)
+            if waited:
+                self._pids.discard(pid)
+                found.append(ended_from_rusage(pid, status, usage))
+        return found
+
+    def handles(self) -> list[int]:
+        """None: SIGCHLD tells."""
+        return []
+
+    def versions(self) -> Mapping[str, str]:
+        """As found once at the start."""
+        return self._versions
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class ForkStarter(_OwnChildren):
     """Forks this very process, which has the project loaded."""
 
     def __init__(self, project: Path, environment: Mapping[str, str]) -> None:
@@ -169,8 +198,7 @@ class ForkStarter:
         os.environ.update(environment)  # before the project imports what reads it
         self._main = load_project(project).main
         self._handlers = child.project_handlers()
-        self._versions = package_versions()
-        self._children = _Children()
+        super().__init__(package_versions())
 
     def start(self, task: RunTask, wire: int) -> int:
         """Start a process for a run."""
@@ -179,32 +207,16 @@ class ForkStarter:
         if pid == 0:
             child.forget_exit_functions()
             child.work(task, self._main, wire, parent, self._handlers)
-        self._children.add(pid)
+        self._pids.add(pid)
         return pid
 
-    def ended(self) -> list[Ended]:
-        """The processes that ended."""
-        return self._children.ended()
 
-    def handles(self) -> list[int]:
-        """None: SIGCHLD tells."""
-        return []
-
-    def versions(self) -> Mapping[str, str]:
-        """As they are loaded here."""
-        return self._versions
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
-class SpawnStarter:
+class SpawnStarter(_OwnChildren):
     """Starts a fresh interpreter for each run (alfred.launchers.spawned), which loads the project itself."""
 
     def __init__(self, environment: Mapping[str, str], versions: Mapping[str, str]) -> None:
+        super().__init__(versions)
         self._environment = dict(environment)
-        self._versions = versions
-        self._children = _Children()
 
     def start(self, task: RunTask, wire: int) -> int:
         """Start a process for a run."""
@@ -219,40 +231,6 @@ class SpawnStarter:
             cwd=task.project,
             start_new_session=True,
         )
-        process.returncode = 0  # waited for below, so that its memory and time are known
-        self._children.add(process.pid)
+        process.returncode = 0  # waited for by `ended`, so that its memory and time are known
+        self._pids.add(process.pid)
         return process.pid
-
-    def ended(self) -> list[Ended]:
-        """The processes that ended."""
-        return self._children.ended()
-
-    def handles(self) -> list[int]:
-        """None: SIGCHLD tells."""
-        return []
-
-    def versions(self) -> Mapping[str, str]:
-        """As found once at the start."""
-        return self._versions
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
-class _Children:
-    """Processes that this one started itself."""
-
-    def __init__(self) -> None:
-        self._pids: set[int] = set()
-
-    def add(self, pid: int) -> None:
-        self._pids.add(pid)
-
-    def ended(self) -> list[Ended]:
-        found = []
-        for pid in list(self._pids):
-            waited, status, usage = os.wait4(pid, os.WNOHANG)
-            if waited:
-                self._pids.discard(pid)
-                found.append(ended_from_rusage(pid, status, usage))
-        return found
