@@ -151,7 +151,9 @@ def compare_across_tasks(
     kept = {task for by_task in normalized.scores.values() for task in by_task}
     if len(kept) < 2:
         one = "one task" if len(tasks) == 1 else f"{len(kept)} of {len(tasks)} tasks can be compared"
-        return AcrossTasks(**standing, note=f"{one}: nothing to aggregate over")  # type: ignore[arg-type]
+        why = "; ".join(f"{task}: {reason}" for task, reason in normalized.left_out.items())
+        note = f"{one}: nothing to aggregate over" + (f" ({why})" if why else "")
+        return AcrossTasks(**standing, note=note)  # type: ignore[arg-type]
     names = (*AGGREGATES, GAP) if normalized.has_gap else AGGREGATES
     bootstrap = {"n_replicates": n_replicates, "rng": generator, "goal": normalized.goal}
     return AcrossTasks(

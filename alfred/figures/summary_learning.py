@@ -102,6 +102,8 @@ def _caption(search: Search, scores: SearchScores, wanted: Settings, curves: Sum
     n = np.concatenate([band.n for band in bands]) if bands else np.zeros(0, dtype=int)
     rank = f"ranked by {wanted.metric}, {wanted.aggregation}, {wanted.goal} first"
     lines = [plain(search.name), f"{plain(rank)}; band: {caption(wanted.interval, n)}"]
+    if len(scores.candidates) < len(scores.ranking):
+        lines.append("ranked behind the others: experiments that have runs without a score")
     notes = sorted({note for band in bands for note in band.note.split("; ") if note})
     lines += ["; ".join(notes)] if notes else []
     lines += ["| marks where a run ends before the others"] if has_drops(bands) else []

@@ -42,6 +42,7 @@ class HookCaller:
         self._say = say
         self._called: dict[int, _Called] = {}
         self._tried: set[tuple[Path, str]] = set()
+        self._cancelled = False
         self.failed = 0
 
     def call_where_ended(self, storage_dirs: Iterable[Path]) -> None:
@@ -72,6 +73,7 @@ class HookCaller:
 
     def cancel(self) -> None:
         """End the hooks; what they were making waits for another launch."""
+        self._cancelled = True
         for pid in self._called:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)  # it may not have come to a session of its own yet
@@ -104,6 +106,10 @@ class HookCaller:
             chores.done(called.storage_dir, called.chore, self._leases.owner)
             for line in said.splitlines():
                 self._say(called.storage_dir, line)
+        elif self._cancelled and os.WIFSIGNALED(status):
+            chores.give_back(called.storage_dir, called.chore, self._leases.owner)
+            text = f"{called.chore} cut off: the next launch makes what is missing"
+            self._say(called.storage_dir, f"{called.storage_dir.name}: {text}")
         else:  # the next launch tries again
             chores.give_back(called.storage_dir, called.chore, self._leases.owner)
             self.failed += 1

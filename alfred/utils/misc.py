@@ -185,8 +185,15 @@ def _tree_of_its_own(config: Namespace) -> DirectoryTree:
 def _tqdm_bar(dir_tree: DirectoryTree, config: Namespace) -> Any:
     from tqdm import tqdm
 
+    class Bar(tqdm):  # type: ignore[type-arg,misc,unused-ignore]
+        # tqdm compares bars by their place, and raises where one is compared with a string, as projects do.
+        def __eq__(self, other: object) -> bool:
+            return self is other
+
+        __hash__ = tqdm.__hash__
+
     lengths = (getattr(config, name, None) for name in alfred.defaults.DEFAULT_TRAIN_TIME_PARAMS)
-    return tqdm(desc=dir_tree.get_run_name(), total=next((length for length in lengths if length), None))
+    return Bar(desc=dir_tree.get_run_name(), total=next((length for length in lengths if length), None))
 
 
 def _listed_names(list_file: Path) -> list[str]:

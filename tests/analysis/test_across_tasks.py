@@ -74,7 +74,8 @@ def test_a_task_that_an_algorithm_has_no_run_of_is_left_out_of_aggregates_and_na
 
 def test_where_fewer_than_two_tasks_are_left_it_is_said():
     found = few({"good": {"easy": [1.0, 2.0]}, "bad": {"hard": [1.0, 2.0]}})
-    assert found.note == "0 of 2 tasks can be compared: nothing to aggregate over"
+    reasons = "easy: no score of bad; hard: no score of good"
+    assert found.note == f"0 of 2 tasks can be compared: nothing to aggregate over ({reasons})"
     assert found.sentence == f"Nothing can be said over all tasks, since {found.note}."
 
 
