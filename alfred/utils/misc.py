@@ -185,7 +185,7 @@ def _tree_of_its_own(config: Namespace) -> DirectoryTree:
 def _tqdm_bar(dir_tree: DirectoryTree, config: Namespace) -> Any:
     from tqdm import tqdm
 
-    class Bar(tqdm):  # type: ignore[type-arg,misc,unused-ignore]
+    class Bar(tqdm):  # type: ignore[type-arg]
         # tqdm compares bars by their place, and raises where one is compared with a string, as projects do.
         def __eq__(self, other: object) -> bool:
             return self is other
