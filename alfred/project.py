@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib.util
 import inspect
+import io
 import os
 import sys
 import traceback
@@ -103,7 +104,7 @@ def default_config(module: ModuleType, file: Path) -> dict[str, Any]:
             f"{file} has no get_run_args(): define get_run_args(overwritten_cmd_line), which returns "
             "an argparse.Namespace of defaults"
         )
-    with user_code(ProjectError, file, 'raised in get_run_args("")'):
+    with user_code(ProjectError, file, 'raised in get_run_args("")'), _quiet_argparse():
         options = get_run_args("")
     if not isinstance(options, argparse.Namespace):
         raise ProjectError(
@@ -193,6 +194,21 @@ def _keywords_for(main: Callable[..., Any]) -> list[str]:
 def _place_of(function: Callable[..., Any]) -> str:
     code = getattr(inspect.unwrap(function), "__code__", None)
     return "main.py" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
+
+
+@contextlib.contextmanager
+def _quiet_argparse() -> Iterator[None]:
+    """What argparse says before it leaves becomes its error, instead of lines of usage on the terminal."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            yield
+    except SystemExit as error:
+        last = said.getvalue().strip().rpartition("\n")[2]
+        if last:
+            error.args = (last,)
+        raise
+    sys.stderr.write(said.getvalue())
 
 
 def _told(error: BaseException) -> str:

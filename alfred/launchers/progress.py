@@ -32,12 +32,12 @@ class Tally:
     def __init__(self, storage_dirs: Sequence[Path], clock: Callable[[], float] = time.monotonic) -> None:
         self._storage_dirs = storage_dirs
         self._clock = clock
-        self.counts: Counter[State] = Counter()
+        self.counts: Counter[State | None] = Counter()
         self._start = clock()
-        self._look: Iterator[State] | None = None
+        self._look: Iterator[State | None] | None = None
         self._looking = 0.0
         self._next_look = 0.0
-        self._found: Counter[State] = Counter()
+        self._found: Counter[State | None] = Counter()
         self.look_now()
         self._ended_before = self.ended
 
@@ -83,6 +83,8 @@ class Tally:
         """All in one line: `12 done, 2 running, 1 crashed, 85 waiting, 3.2 runs/min, 26m34s to go`."""
         parts = [f"{max(0, self.counts[state])} {word}" for state, word in _SHOWN.items()]
         seconds = self._clock() - self._start
+        if self.counts[None]:
+            parts.append(f"{self.counts[None]} without a flag (`alfred clean` puts them back)")
         finished = self.ended - self._ended_before
         if finished > 0 and seconds > 0:
             rate = finished / seconds
@@ -92,10 +94,10 @@ class Tally:
                 parts.append(f"{formatted_time_diff(left / rate)} to go")
         return ", ".join(parts)
 
-    def _states(self) -> Iterator[State]:
+    def _states(self) -> Iterator[State | None]:
         for storage_dir in self._storage_dirs:
             for run in survey(storage_dir):
-                state = run.baton.state if run.baton else State.RUNNING
+                state = run.baton.state if run.baton else None
                 yield State.RUNNING if state is State.RESETTING else state
 
 

@@ -223,6 +223,14 @@ BAD_CLIENTS = {
     "main_leaves": ({"main": "import sys; sys.exit(3)\n"}, ["main.py:1", "SystemExit"]),
     "no_get_run_args": ({"main": "def main(config, dir_tree, logger): pass\n"}, ["main.py", "get_run_args"]),
     "no_main": ({"main": MAIN.replace("def main", "def other")}, ["main.py", "main(config, dir_tree"]),
+    "get_run_args_wants_an_argument": (
+        {
+            "main": "import argparse\ndef get_run_args(line):\n    parser = argparse.ArgumentParser()\n"
+            "    parser.add_argument('--x', required=True)\n    return parser.parse_args(line)\n"
+            "def main(config, dir_tree, logger): pass\n"
+        },
+        ["main.py:5", "--x"],
+    ),
     "get_run_args_raises": ({"main": MAIN.replace("return", "1 / 0; return")}, ["main.py:4", "ZeroDivision"]),
     "get_run_args_gives_a_dict": ({"main": MAIN.replace("Namespace(", "dict(")}, ["main.py", "Namespace"]),
     "syntax_error": ({"grid": "SEEDS = [\n"}, ["grid_schedule_abc.py:1", "SyntaxError"]),

@@ -186,7 +186,9 @@ def test_trees_of_older_tools_are_launched_and_put_back_as_well(client, look):
     (stopped / "UNHATCHED").unlink()
     (stopped / "model.pt").write_text("half")
     words = ["--storage_name", storage_dir.name]
-    assert one.run(*words).returncode == 0
+    first = one.run(*words)
+    assert first.returncode == 0
+    assert "3 done, 0 running, 0 crashed, 0 waiting, 1 without a flag" in first.stdout
     assert look.counts(storage_dir) == {"COMPLETED": 3, "": 1}
     subprocess.run(["touch", "-d", "2 minutes ago", *stopped.iterdir(), stopped], check=True)
     launched = one.run(*words, "--run_clean_interrupted")
