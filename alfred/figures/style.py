@@ -93,8 +93,9 @@ def wrapped(text: str, inches: float, font_size: float = SMALL) -> str:
 def _filled(line: str, letters: int) -> list[str]:
     """Lines of at most so many letters, each as full as can be."""
     lines = [""]
-    # "n = 3" and "95 %" are one word
-    for word in re.findall(r"\(?\bn = \d+\W*|\d+ %\W*|[^\s_/,.=-]*[\s_/,.=-]+|[^\s_/,.=-]+", line):
+    # "n = 3", "95 %" and "l2=0.0001" are one word each
+    whole = r"\(?\bn = \d+\W*|\d+ %\W*|(?:\w+=)?\d*\.\d+(?:e[-+]?\d+)?[\s_/,=-]*"
+    for word in re.findall(whole + r"|[^\s_/,.=-]*[\s_/,.=-]+|[^\s_/,.=-]+", line):
         pieces = [word[at : at + letters] for at in range(0, len(word), letters)]
         for piece in pieces:
             if lines[-1] and len(lines[-1] + piece.rstrip()) > letters:

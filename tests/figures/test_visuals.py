@@ -92,3 +92,10 @@ def test_wrapping_loses_no_letter(text):
 def test_plain_text_is_neither_formula_nor_hidden():
     assert plain("$x^$") == r"\$x^\$"
     assert plain("_hidden") == " _hidden"
+
+
+def test_numbers_are_not_broken_over_lines():
+    text = "experiment 1: seed=1, lr=0.001, l2=0.0001, decay=1.5e-05"
+    for inches in (1.2, 1.6, 2.0, 2.6):
+        words = wrapped(text, inches).replace("\n", " ").split()
+        assert {"lr=0.001,", "l2=0.0001,", "decay=1.5e-05"} <= set(words)
