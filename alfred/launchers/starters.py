@@ -16,8 +16,6 @@ from alfred.errors import AlfredError, LaunchError, ProjectError
 from alfred.launchers import child
 from alfred.launchers.tasks import Ended, RunTask, Starter, ended_from_rusage, to_line
 
-METHODS = ("forkserver", "fork", "spawn")
-
 
 class ForkServerGoneError(LaunchError):
     """The fork server ended while it was needed."""
