@@ -23,6 +23,7 @@ from alfred.storage.flags import (
     ConflictError,
     State,
     batons_among,
+    listed,
 )
 
 MAX_REPORT = 1 << 20
@@ -47,7 +48,7 @@ def claim(seed_dir: str, owner: str) -> bool:
     mine = running(owner)
     if not _move(seed_dir, WAITING_BATON, mine):
         return False
-    found = _batons_beside(seed_dir, mine)
+    found = [baton for baton in listed(seed_dir, lambda batons: batons == [mine]) if baton != mine]
     plain = not os.path.islink(f"{seed_dir}/{mine.name}") and os.path.isfile(f"{seed_dir}/{mine.name}")
     if not found and plain:
         return True
@@ -55,16 +56,6 @@ def claim(seed_dir: str, owner: str) -> bool:
     names = sorted({WAITING_BATON.name, *(baton.name for baton in found)})
     what = " and ".join(names) + " stand side by side" if len(names) > 1 else "UNHATCHED is no plain file"
     raise ConflictError(f"{what} in {seed_dir}: remove the one that is wrong")
-
-
-def _batons_beside(seed_dir: str, mine: Baton) -> list[Baton]:
-    """The other batons, if three listings show some: one alone may show what was just moved away."""
-    for pause in (0.005, 0.02, 0.0):
-        found = [baton for baton in batons_among(os.listdir(seed_dir)) if baton != mine]
-        if not found:
-            break
-        time.sleep(pause)
-    return found
 
 
 def note_process(seed_dir: str | Path, owner: str, session: int, token: str) -> None:
