@@ -42,6 +42,7 @@ COMMANDS = {
     "plot": Command("alfred.make_plot_arrays", "draw every run of a storage directory as a small plot"),
     "retrain": Command("alfred.create_retrainbest", "prepare the best of a search again, with more seeds"),
     "benchmark": Command("alfred.benchmark", "summarize searches and compare them, or compare models"),
+    "copy": Command("alfred.copy_config", "prepare the runs of a search again, with parameters changed"),
     "status": Command("alfred.commands.status", "show what waits, runs, has ended and has crashed"),
 }
 
