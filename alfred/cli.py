@@ -43,6 +43,7 @@ COMMANDS = {
     "retrain": Command("alfred.create_retrainbest", "prepare the best of a search again, with more seeds"),
     "benchmark": Command("alfred.benchmark", "summarize searches and compare them, or compare models"),
     "copy": Command("alfred.copy_config", "prepare the runs of a search again, with parameters changed"),
+    "update": Command("alfred.update_config_unique", "bring config_unique.json in line with config.json"),
     "status": Command("alfred.commands.status", "show what waits, runs, has ended and has crashed"),
 }
 
