@@ -226,7 +226,8 @@ def _redrawn(
     redrawn = {}
     for name in set(pictures) & set(shown):
         own = {number: runs for number, runs in before.items() if number in shown[name]}
-        drawn = [key for key in next(iter(own.values()))[0].unique if key not in _ALWAYS_UNIQUE]
+        shared = set.intersection(*(set(runs[0].unique) for runs in own.values())) - set(_ALWAYS_UNIQUE)
+        drawn = [key for key in next(iter(own.values()))[0].unique if key in shared]
         if set(drawn) & set(varied):
             redrawn[name] = {
                 key: [run[0].config[key] for number, run in after.items() if number in own] for key in drawn
