@@ -42,6 +42,8 @@ COMMANDS = {
     "plot": Command("alfred.make_plot_arrays", "draw every run of a storage directory as a small plot"),
     "retrain": Command("alfred.create_retrainbest", "prepare the best of a search again, with more seeds"),
     "benchmark": Command("alfred.benchmark", "summarize searches and compare them, or compare models"),
+    "copy": Command("alfred.copy_config", "prepare the runs of a search again, with parameters changed"),
+    "update": Command("alfred.update_config_unique", "bring config_unique.json in line with config.json"),
     "status": Command("alfred.commands.status", "show what waits, runs, has ended and has crashed"),
 }
 

@@ -20,6 +20,7 @@ from alfred.storage import chores, preparations
 from alfred.storage.attempts import read_record
 from alfred.storage.leases import Verdict, judge, owners_dir
 from alfred.storage.owners import Owner, this_process
+from alfred.utils.storage_names import is_storage_name
 
 _PREFIX = "laying."
 
@@ -160,8 +161,14 @@ def _plain(name: str) -> str:
     return name
 
 
-def _list_file(path: str) -> Path:
+def _list_file(path: str) -> Path | None:
+    """Only what is called like a list of storage directories, or reads like one, is written to."""
     name = os.path.basename(path)
-    if not (name.startswith("list_") and name.endswith(".txt")):
+    if name.startswith("list_") and name.endswith(".txt"):
+        return Path(path)
+    if not os.path.exists(path):
+        return None  # a list under a name of the user's own, removed meanwhile
+    lines = Path(path).read_text("utf-8", "surrogateescape").splitlines()
+    if not any(is_storage_name(line.partition("#")[0].strip()) for line in lines):
         raise ValueError(path)
     return Path(path)

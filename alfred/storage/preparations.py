@@ -41,8 +41,7 @@ def reserve(storage_dir: Path, record: Mapping[str, Any], how_many: int) -> Rese
         reserved = Reserved(first, first + how_many - 1, _next_picture(storage_dir))
         made = files.temporary_name(folder / str(first))
         made.mkdir()
-        text = json.dumps({**dataclasses.asdict(reserved), **record}, indent=1) + "\n"
-        files.create(made / "preparation.json", text.encode())
+        files.create(made / "preparation.json", _text({**dataclasses.asdict(reserved), **record}))
         try:
             os.rename(made, folder / str(first))
             return reserved
@@ -57,6 +56,13 @@ def records(storage_dir: Path) -> list[dict[str, Any]]:
     """What each preparation noted, in the order of the numbers."""
     found = [read_record(path / "preparation.json") for _, path in _folders(storage_dir)]
     return [record for record in found if isinstance(record.get("last"), int)]
+
+
+def keep(storage_dir: Path, record: Mapping[str, Any]) -> None:
+    """Put the record of a preparation into a storage directory that is being laid, under its own numbers."""
+    folder = storage_dir / ".alfred" / "preparations" / str(record["first"])
+    folder.mkdir(parents=True)
+    files.create(folder / "preparation.json", _text(record), durable=False)
 
 
 def publish_variations(storage_dir: Path) -> None:
@@ -79,6 +85,10 @@ def _variations(storage_dir: Path) -> dict[str, Any]:
         for record in records(storage_dir)
         if record.get("variations") and (storage_dir / f"experiment{record['first']}").is_dir()
     }
+
+
+def _text(record: Mapping[str, Any]) -> bytes:
+    return (json.dumps(record, indent=1) + "\n").encode()
 
 
 def _next_picture(storage_dir: Path) -> str:

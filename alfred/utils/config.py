@@ -149,20 +149,20 @@ def validate_config_unique(
         if name in values
         else f"{name} is not in config.json"
         for name, value in unique.items()
-        if name not in values or not _equal(values[name], value)
+        if name not in values or not same_value(values[name], value)
     ]
     if wrong:
         raise StorageError("; ".join(wrong) + ": run alfred.update_config_unique after an edit by hand")
 
 
-def _equal(one: Any, other: Any) -> bool:
+def same_value(one: Any, other: Any) -> bool:
     """Equal as JSON values: true is not 1 there, and NaN is the same as NaN."""
     if isinstance(one, float) and isinstance(other, float) and math.isnan(one) and math.isnan(other):
         return True
     if isinstance(one, bool) != isinstance(other, bool):
         return False
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_equal, one, other))
+        return len(one) == len(other) and all(map(same_value, one, other))
     return bool(one == other)
 
 
