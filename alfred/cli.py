@@ -43,6 +43,9 @@ COMMANDS = {
     "retrain": Command("alfred.create_retrainbest", "prepare the best of a search again, with more seeds"),
     "benchmark": Command("alfred.benchmark", "summarize searches and compare them, or compare models"),
     "status": Command("alfred.commands.status", "show what waits, runs, has ended and has crashed"),
+    "doctor": Command(
+        "alfred.commands.doctor", "check the file system and the storage tree, mend what is safe"
+    ),
 }
 
 
