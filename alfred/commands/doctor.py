@@ -213,12 +213,17 @@ def _judged(found: Diagnosis, measured: Measurements, look: _Look | None) -> lis
 def _tree_findings(look: _Look) -> list[Finding]:
     """What is in the tree, and what this project's list files say of it."""
     from alfred.storage import tree_checks, tree_damage
+    from alfred.storage.diagnosis import Finding, Level
     from alfred.utils.directory_tree import get_root
 
     damages = list(look.found.damages)
     if look.tree.whole and get_root().absolute() == look.tree.root:
         damages += tree_checks.missing_in_lists(Path.cwd(), look.tree.root)
-    return tree_damage.findings(damages, look.found.asides())
+    gaps = Finding(
+        "ids without a directory", Level.OK, str(look.found.gaps), "no id is used twice, gaps are fine"
+    )
+    findings = tree_damage.findings(damages, look.found.asides())
+    return [*findings, gaps] if look.tree.whole else findings
 
 
 def _this_machine() -> list[Finding]:

@@ -246,4 +246,4 @@ def in_bytes(amount: float) -> str:
         if amount < 999.5:
             return f"{amount:.3g} {unit}"
         amount /= 1000
-    return f"{amount:,.3g} TB"
+    return f"{amount:,.0f} TB"

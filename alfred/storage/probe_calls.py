@@ -60,8 +60,6 @@ def _race(folder: str, me: int, meeting: Meeting, kind: str, rounds: int, second
     `turns` has for each round whether it was told that it won, and when its call began and ended.
     """
     place = f"{folder}/{kind}"
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(place)
     turns: list[tuple[bool, float, float]] = []
     error, end = "", time.monotonic() + seconds
     for turn in range(1, rounds + 1):
@@ -85,6 +83,9 @@ def _race(folder: str, me: int, meeting: Meeting, kind: str, rounds: int, second
 
 
 def _set_up_round(place: str, me: int, kind: str, turn: int) -> None:
+    if turn == 1:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(place)
     if kind == "rename" and me == 0:
         _make_file(f"{place}/{turn}")
     elif kind == "folder":

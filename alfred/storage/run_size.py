@@ -21,8 +21,8 @@ class RunSize:
     sampled: int = 0
 
 
-# What a run leaves that saves one small recorder and nothing else, with its share of the experiment's folder.
-SMALLEST = RunSize(inodes=14, bytes=48 << 10)
+# What a run leaves that saves one small recorder and nothing else.
+SMALLEST = RunSize(inodes=11, bytes=40 << 10)
 
 
 def typical(completed: Iterable[str]) -> RunSize:

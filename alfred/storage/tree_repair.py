@@ -43,7 +43,7 @@ def mend(damages: Sequence[Damage], me: Leases, each: Callable[[Damage, str], ob
 class _Mender:
     def __init__(self, me: Leases) -> None:
         self._me = me
-        self._held: dict[Path, set[str]] = {}
+        self._runs_of: dict[Path, set[str]] = {}
 
     def mend(self, damage: Damage) -> None:
         match damage.kind:
@@ -52,7 +52,7 @@ class _Mender:
             case Kind.SWAP:
                 swap.finish_swap(damage.storage_dir / "summary")
             case Kind.CHORE:
-                self._free_chore(damage.storage_dir, damage.path.parent.name)
+                self._free_chore(damage.storage_dir, damage.path)
             case Kind.MARKER:
                 damage.path.unlink(missing_ok=True)
             case Kind.DEAD_LEASE:
@@ -60,7 +60,9 @@ class _Mender:
             case Kind.TEMPORARY:
                 _remove_temporary(damage.path)
 
-    def _free_chore(self, storage_dir: Path, chore: str) -> None:
+    def _free_chore(self, storage_dir: Path, baton: Path) -> None:
+        """Let it wait again; its owner's lease goes with it, unless that holds more."""
+        chore = baton.parent.name
         self._me.hold(storage_dir)
         try:
             if chores.take(storage_dir, chore, self._me.owner):
@@ -68,15 +70,16 @@ class _Mender:
         finally:
             self._me.drop(storage_dir)
             self._me.leave(storage_dir)
+        owner = baton.name.removeprefix(chores.RUNNING_PREFIX)
+        self._remove_lease(storage_dir, leases.owners_dir(storage_dir) / owner)
 
     def _remove_lease(self, storage_dir: Path, lease: Path) -> None:
         """A lease is the proof that a baton's owner is dead; so look again whether that has left any."""
         if leases.judge(storage_dir, lease.name, self._me.owner) is not Verdict.DEAD:
             return
-        if storage_dir not in self._held:
-            owners = {run.baton.owner for run in survey(storage_dir) if run.baton}
-            self._held[storage_dir] = owners | chores.holders(storage_dir)
-        if lease.name not in self._held[storage_dir]:
+        if storage_dir not in self._runs_of:
+            self._runs_of[storage_dir] = {run.baton.owner for run in survey(storage_dir) if run.baton}
+        if lease.name not in self._runs_of[storage_dir] | chores.holders(storage_dir):
             lease.unlink(missing_ok=True)
 
 
