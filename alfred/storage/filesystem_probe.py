@@ -162,7 +162,7 @@ class _Probe:
 
     def _remove(self) -> None:
         doing = "removing what was made"
-        self._meeting.stop()  # after Ctrl-C a race may still be going on
+        self._meeting.give_up()  # after Ctrl-C a race may still be going on
         with self._noting("removal", doing):
             self._writer.begin("remove")
             self._writer.result(max(10.0, self._extent.total / 4), lambda: self._waiting(doing))

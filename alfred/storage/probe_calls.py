@@ -68,7 +68,7 @@ def _race(folder: str, me: int, meeting: Meeting, kind: str, rounds: int, second
         except OSError as failure:
             error = failure.strerror or str(failure)
         if error or (me == 0 and time.monotonic() > end):
-            meeting.stop()
+            meeting.stop_at(turn)
         if not meeting.meet(me, turn):
             break
         begin = time.monotonic()

@@ -17,8 +17,8 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-_STOP = 2
-_SLOTS = struct.Struct("Q")
+_LAST, _GIVEN_UP = 2, 3
+_SLOT = struct.Struct("Q")
 
 
 class ProbeError(Exception):
@@ -29,35 +29,42 @@ class Meeting:
     """Where two processes wait for one another, in shared memory: quicker than any pipe."""
 
     def __init__(self, limit: float = 10.0) -> None:
-        self._memory = mmap.mmap(-1, 3 * _SLOTS.size)
+        self._memory = mmap.mmap(-1, 4 * _SLOT.size)
         self._limit = limit
 
     def clear(self) -> None:
         """Begin anew: nobody is there."""
         self._memory[:] = bytes(len(self._memory))
 
-    def stop(self) -> None:
-        """Make the meetings from the next one on return False; called before that one."""
-        self._set(_STOP, 1)
+    def stop_at(self, turn: int) -> None:
+        """Let both stop at this turn; who wants that says so before it comes to it."""
+        self._set(_LAST, turn)
+
+    def give_up(self) -> None:
+        """Let both stop wherever they are; for who takes no part."""
+        self._set(_GIVEN_UP, 1)
 
     def meet(self, me: int, turn: int) -> bool:
-        """Wait until the other one is at this turn (from 1) too; False when one of both wants to stop.
+        """Wait until the other one is at this turn (from 1) too; False when it is one to stop at.
 
         TimeoutError when the other doesn't come.
         """
         self._set(me, turn)
         end = time.monotonic() + self._limit
         while self._get(1 - me) < turn:
+            if self._get(_GIVEN_UP):
+                return False
             if time.monotonic() > end:
                 raise TimeoutError(f"the other process did not answer within {self._limit:g} s")
             time.sleep(0)
-        return not self._get(_STOP)
+        # The other may be ahead by now, and want to stop at a later turn: to that we come as well.
+        return not (self._get(_GIVEN_UP) or 0 < self._get(_LAST) <= turn)
 
     def _set(self, slot: int, value: int) -> None:
-        _SLOTS.pack_into(self._memory, slot * _SLOTS.size, value)
+        _SLOT.pack_into(self._memory, slot * _SLOT.size, value)
 
     def _get(self, slot: int) -> int:
-        value: int = _SLOTS.unpack_from(self._memory, slot * _SLOTS.size)[0]
+        value: int = _SLOT.unpack_from(self._memory, slot * _SLOT.size)[0]
         return value
 
 

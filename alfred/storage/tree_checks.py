@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 from alfred.errors import RecorderError
 from alfred.storage import chores, leases
-from alfred.storage.flags import State, parse_baton
+from alfred.storage.flags import State
 from alfred.storage.leases import Verdict
 from alfred.storage.leftovers import find_leftovers
 from alfred.storage.owners import Owner, read_owner
@@ -222,9 +223,10 @@ class _StorageLook:
 
 def _odd_flag(run: Run) -> str:
     """What is wrong with a flag that is a folder or a symlink: no launcher takes it."""
-    for entry in os.scandir(run.seed_dir):
-        if parse_baton(entry.name) == run.baton and not entry.is_file(follow_symlinks=False):
-            return f"{entry.name} is no plain file"
+    if run.baton is not None:
+        with contextlib.suppress(FileNotFoundError):  # renamed since it was seen
+            if not stat.S_ISREG(os.lstat(f"{run.seed_dir}/{run.baton.name}").st_mode):
+                return f"{run.baton.name} is no plain file"
     return ""
 
 

@@ -108,13 +108,18 @@ def test_a_process_that_dies_and_one_that_is_refused_are_told_apart(client):
         asked(client(look=lambda: os.stat("/no/such/file")), "look")
 
 
-def test_who_waits_for_a_process_that_never_comes_is_told():
-    meeting = Meeting(limit=0.05)
+def test_two_processes_meet_until_one_wants_to_stop_and_nobody_waits_for_ever(client):
+    meeting = Meeting(limit=20.0)
+    other = client(come=lambda: meeting.meet(1, 1), go=lambda: meeting.meet(1, 2))
+    other.begin("come")
+    assert meeting.meet(0, 1) is other.result(20.0) is True
+    meeting.stop_at(2)
+    other.begin("go")
+    assert meeting.meet(0, 2) is other.result(20.0) is False
+    meeting.give_up()
+    assert meeting.meet(0, 3) is False
     with pytest.raises(TimeoutError):
-        meeting.meet(0, 1)
-    meeting.stop()
-    meeting.clear()
-    assert meeting._get(2) == 0
+        Meeting(limit=0.05).meet(0, 1)
 
 
 def test_each_way_of_looking_has_a_folder_of_its_own_so_that_none_refreshes_what_another_remembers(tmp_path):
