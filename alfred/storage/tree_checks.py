@@ -108,6 +108,14 @@ def examine(
     return found
 
 
+def held_chores(storage_dir: Path) -> Iterator[tuple[str, str]]:
+    """(chore, owner) of each chore that somebody, living or dead, holds in a storage directory."""
+    for chore in _CHORES:
+        for name in _names(storage_dir / ".alfred" / chore):
+            if name.startswith(chores.RUNNING_PREFIX):
+                yield chore, name.removeprefix(chores.RUNNING_PREFIX)
+
+
 def missing_in_lists(project: Path, root: Path) -> list[Damage]:
     """What the list files of a project's schedules name that is not in the root."""
     from alfred.errors import UsageError
@@ -195,7 +203,7 @@ class _StorageLook:
             self._note(Kind.REWRITTEN, where, f"{', '.join(sorted(rewritten))} differ")
 
     def _look_at_leases(self) -> None:
-        held = self._owners | chores.holders(self._dir)
+        held = self._owners | {owner for _, owner in held_chores(self._dir)}
         for name in _names(leases.owners_dir(self._dir)):
             verdict = self._judge.verdict(name)
             if name not in held and verdict is Verdict.DEAD:
@@ -205,14 +213,11 @@ class _StorageLook:
 
     def _look_at_chores(self, now: float) -> None:
         verdicts: dict[str, Verdict] = {}
-        for chore in _CHORES:
-            folder = self._dir / ".alfred" / chore
-            batons = [name for name in _names(folder) if name.startswith(chores.RUNNING_PREFIX)]
-            for name in batons:
-                verdict = self._judge.verdict(name.removeprefix(chores.RUNNING_PREFIX))
-                verdicts[chore] = verdict
-                if verdict is Verdict.DEAD:
-                    self._note(Kind.CHORE, folder / name)
+        for chore, owner in held_chores(self._dir):
+            verdicts[chore] = self._judge.verdict(owner)
+            if verdicts[chore] is Verdict.DEAD:
+                baton = f"{chores.RUNNING_PREFIX}{owner}"
+                self._note(Kind.CHORE, self._dir / ".alfred" / chore / baton)
         for marker, chore in _MARKERS.items():
             with contextlib.suppress(FileNotFoundError):
                 age = now - os.lstat(self._dir / marker).st_mtime

@@ -14,6 +14,7 @@ from alfred.errors import StorageError
 from alfred.storage import chores, laying, leases, swap
 from alfred.storage.leases import Leases, Verdict
 from alfred.storage.survey import survey
+from alfred.storage.tree_checks import held_chores
 from alfred.storage.tree_damage import EXPLAINED, Damage, Kind
 
 
@@ -79,7 +80,8 @@ class _Mender:
             return
         if storage_dir not in self._runs_of:
             self._runs_of[storage_dir] = {run.baton.owner for run in survey(storage_dir) if run.baton}
-        if lease.name not in self._runs_of[storage_dir] | chores.holders(storage_dir):
+        of_chores = {owner for _, owner in held_chores(storage_dir)}
+        if lease.name not in self._runs_of[storage_dir] | of_chores:
             lease.unlink(missing_ok=True)
 
 
