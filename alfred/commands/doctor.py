@@ -253,6 +253,7 @@ def _git() -> Finding:
 
 def _repair(found: Diagnosis, look: _Look, me: Owner, ask: bool, silent: bool) -> None:
     """Say what can be mended, ask, mend it, and look again."""
+    from alfred.report.ticker import Ticker
     from alfred.storage import tree_checks, tree_repair
     from alfred.storage.leases import Leases
 
@@ -263,9 +264,10 @@ def _repair(found: Diagnosis, look: _Look, me: Owner, ask: bool, silent: bool) -
         return
     if not silent and not cli.confirm(_announcement(todo), ask):
         return
-    with contextlib.closing(Leases(me)) as leases:
+    with Ticker(_say) as doing, contextlib.closing(Leases(me)) as leases:
+        doing("mending")
         tree_repair.mend(todo, leases, lambda damage, error: _note_mended(found, damage, error, silent))
-    again = tree_checks.examine(look.tree, me, server_ahead=look.server_ahead)
+        again = tree_checks.examine(look.tree, me, server_ahead=look.server_ahead, doing=doing)
     found.sections[_TREE] = _tree_findings(_Look(look.tree, again, look.server_ahead))
     if not silent:
         print("\nLooked at again")

@@ -87,7 +87,7 @@ def judge_race(race: Race) -> Finding:
     bad = {"won by both": race.double, "lost to both": race.lost}
     if any(bad.values()):
         told = " and ".join(f"{n} {what}" for what, n in bad.items() if n)
-        broken = f"{promise} is not true here: runs can be done twice or be lost"
+        broken = f"not so here: {promise}; runs can be done twice or be lost"
         return Finding(
             check, Level.PROBLEM, f"of {race.rounds} races {told}", broken, _ELSEWHERE, numbers=numbers
         )

@@ -37,8 +37,8 @@ class Race:
     """Two processes that did the same at the same instant.
 
     Of `rounds` in all, `overlapped` had both calls under way at once. In `double` both were told that they
-    won, or there are two results; in `unclaimed` neither was told and yet it is done; in `lost` nothing is
-    left. `error` is what else a call answered.
+    won, or there are two results; in `unclaimed` neither was told and yet it is done; in `lost` there is no
+    result. `error` is what else a call answered in the last round.
     """
 
     kind: str
@@ -144,13 +144,14 @@ class _Probe:
         self._waiting = waiting
         self._end = time.monotonic() + extent.total
         self._found = Measurements()
+        self._doing = ""
 
     def run(self) -> Measurements:
         """Everything, in the order of what matters most."""
-        with self._noting("room", "free space"):
+        with self._noting("room", "asking for free space"):
             self._found.room = Room(**self._ask(self._writer, "room"))
         try:
-            self._ask(self._writer, "make", doing="making a folder")
+            self._ask(self._writer, "make")
         except ProbeError as error:
             self._found.refused = str(error)
             return self._found
@@ -160,29 +161,32 @@ class _Probe:
             self._remove()
         return self._found
 
-    def _remove(self) -> None:
-        doing = "removing what was made"
-        self._meeting.give_up()  # after Ctrl-C a race may still be going on
-        with self._noting("removal", doing):
-            self._writer.begin("remove")
-            self._writer.result(max(10.0, self._extent.total / 4), lambda: self._waiting(doing))
-
     def _measure(self) -> None:
-        with self._noting("other", "the second folder"):
+        with self._noting("other", "looking for one folder in the other"):
             self._find_in_other()
         both = "other" not in self._found.failures
         for kind in probe_calls.RACES if both else ():
             with self._noting(kind, f"racing ({kind})"):
                 self._found.races.append(self._race(kind))
-        with self._noting("stamps", "time stamps"):
+        with self._noting("stamps", "measuring time stamps"):
             self._found.stamps = Stamps(**self._ask(self._writer, "stamps", min(3.0, self._extent.patience)))
         with self._noting("syncs", "writing to disk"):
             self._found.syncs = Syncs(**self._ask(self._writer, "syncs"))
-        with self._noting("names", "names"):
+        with self._noting("names", "trying names"):
             self._found.names = Names(**self._ask(self._writer, "names"))
         if both:
-            with self._noting("sights", "what the other process sees, and when"):
+            with self._noting("sights", "waiting until the other process sees what was changed"):
                 self._found.sights = self._sights()
+
+    def _remove(self) -> None:
+        """Each of both removes what it sees: a cache may hide from one what the other made."""
+        self._meeting.give_up()  # after Ctrl-C a race may still be going on
+        self._end = time.monotonic() + max(10.0, self._extent.total / 4)
+        with self._noting("removal", "removing what was made"):
+            for client in (self._writer, self._looker, self._writer, self._looker):
+                if self._ask(client, "remove"):
+                    return
+            raise ProbeError("it can't be emptied")
 
     def _find_in_other(self) -> None:
         """Raises ProbeError when what is made in the one folder is not seen in the other."""
@@ -195,44 +199,45 @@ class _Probe:
     @contextmanager
     def _noting(self, name: str, doing: str) -> Iterator[None]:
         """What can't be measured must not keep the rest from being measured."""
-        self._waiting(doing)
+        self._doing = doing
         try:
             yield
         except ProbeError as error:
             self._found.failures[name] = str(error)
 
-    def _ask(self, client: Client, name: str, *arguments: Any, doing: str = "") -> Any:
+    def _ask(self, client: Client, name: str, *arguments: Any) -> Any:
         client.begin(name, *arguments)
-        return self._answer(client, doing or name)
+        return self._answer(client)
 
-    def _answer(self, client: Client, doing: str) -> Any:
+    def _answer(self, client: Client) -> Any:
         left = self._end - time.monotonic()
         if left <= 0:
             raise ProbeError(f"the time of {self._extent.total:g} s was over")
-        return client.result(left, lambda: self._waiting(doing))
+        return client.result(left, lambda: self._waiting(self._doing))
 
     def _race(self, kind: str) -> Race:
         self._meeting.clear()
         for client in (self._writer, self._looker):
             client.begin("race", kind, self._extent.rounds, self._extent.race)
-        told = [self._answer(client, f"racing ({kind})") for client in (self._writer, self._looker)]
+        told = [self._answer(client) for client in (self._writer, self._looker)]
         for pause in (1.0, 1.0, 0.0):  # a listing may be late; what is missing in three of them is missing
             race = referee(kind, told, self._ask(self._writer, "names_of", kind))
-            if not (race.double or race.lost):
+            if not race.lost:
                 break
             time.sleep(pause)
         return race
 
     def _sights(self) -> list[Sight]:
         patience = min(self._extent.patience, self._end - time.monotonic() - 1.0)
+        moves = self._found.stamps is not None and self._found.stamps.granularity is not None
         self._ask(self._writer, "lay_sights")
-        before = self._ask(self._looker, "prime")
-        changed = self._ask(self._writer, "change")
-        doing = "waiting until the other process sees what was changed"
-        seen = self._ask(self._looker, "watch", before, patience, doing=doing)
+        before = self._ask(self._looker, "prime", patience)
+        changed = self._ask(self._writer, "change", moves)
+        seen = self._ask(self._looker, "watch", before, moves, patience)
         return [
             Sight(change, way, None if late is None else max(0.0, late - done), patience)
             for (change, way), done, late in zip(probe_calls.SIGHTS, changed, seen, strict=True)
+            if moves or change != probe_calls.STAMP
         ]
 
 
@@ -247,7 +252,8 @@ def referee(kind: str, told: Sequence[dict[str, Any]], names: Sequence[str]) -> 
         results = left - {f"{turn}"} if kind == "rename" else left & {f"{turn}"}
         double += wins > 1 or len(results) > 1
         unclaimed += wins == 0 and len(results) == 1
-        lost += not left or (wins == 1 and not results)
+        refused = told[0]["error"] or told[1]["error"] if turn == len(turns) else ""
+        lost += not results and not refused
         overlapped += first[1] < second[2] and second[1] < first[2]
     error = told[0]["error"] or told[1]["error"]
     return Race(kind, len(turns), overlapped, double, unclaimed, lost, error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import time
@@ -29,15 +28,15 @@ _LONGEST_NAME = 255
 def calls(folder: str, me: int, meeting: Meeting) -> dict[str, Callable[..., Any]]:
     """The functions of client `me` (0 writes, 1 looks), which sees the probe's folder as `folder`."""
     return {
-        "make": lambda: os.mkdir(folder, 0o700),
+        "make": lambda: _make(folder),
         "remove": lambda: _remove(folder),
         "there": lambda: os.path.isdir(folder),
         "race": lambda kind, rounds, seconds: _race(folder, me, meeting, kind, rounds, seconds),
         "names_of": lambda kind: os.listdir(f"{folder}/{kind}"),
         "lay_sights": lambda: _lay_sights(folder),
-        "prime": lambda: _prime(folder),
-        "change": lambda: _change(folder),
-        "watch": lambda before, seconds: _watch(folder, before, seconds),
+        "prime": lambda seconds: _prime(folder, seconds),
+        "change": lambda stamps_move: _change(folder, stamps_move),
+        "watch": lambda before, stamps_move, seconds: _watch(folder, before, stamps_move, seconds),
         "stamps": lambda seconds: _stamps(folder, seconds),
         "syncs": lambda: _syncs(folder),
         "names": lambda: _names(folder),
@@ -45,13 +44,22 @@ def calls(folder: str, me: int, meeting: Meeting) -> dict[str, Callable[..., Any
     }
 
 
-def _remove(folder: str) -> None:
-    """Remove the probe; what a client of a network file system keeps open for a moment is tried again."""
-    for pause in (0.05, 0.2, 0.5, 0.0):
-        files.remove_tree(Path(folder))
-        if not os.path.isdir(folder):
-            return
-        time.sleep(pause)
+def _make(folder: str) -> None:
+    """The probe's folder, with one for each race."""
+    os.mkdir(folder, 0o700)
+    try:
+        for kind in RACES:
+            os.mkdir(f"{folder}/{kind}")
+    except OSError:
+        _remove(folder)
+        raise
+
+
+def _remove(folder: str) -> bool:
+    """Remove the probe as far as this client sees it; whether it is gone by a new listing."""
+    files.remove_tree(Path(folder))
+    parent, name = os.path.split(folder)
+    return name not in os.listdir(parent)
 
 
 def _race(folder: str, me: int, meeting: Meeting, kind: str, rounds: int, seconds: float) -> dict[str, Any]:
@@ -83,9 +91,6 @@ def _race(folder: str, me: int, meeting: Meeting, kind: str, rounds: int, second
 
 
 def _set_up_round(place: str, me: int, kind: str, turn: int) -> None:
-    if turn == 1:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(place)
     if kind == "rename" and me == 0:
         _make_file(f"{place}/{turn}")
     elif kind == "folder":
@@ -122,9 +127,15 @@ def _lay_sights(folder: str) -> None:
             _make_file(_path(folder, change, way))
 
 
-def _prime(folder: str) -> list[list[Any]]:
-    """What is seen now; from here on a cache may answer."""
-    return [_seen(folder, change, way) for change, way in SIGHTS]
+def _prime(folder: str, seconds: float) -> list[list[Any]]:
+    """What is seen once all is seen that was laid; from here on a cache may answer."""
+    end = time.monotonic() + seconds
+    while True:
+        seen = [_seen(folder, change, way) for change, way in SIGHTS]
+        laid = [there for (there, _), (change, _) in zip(seen, SIGHTS, strict=True) if change != NEW]
+        if all(laid) or time.monotonic() > end:
+            return seen
+        time.sleep(0.01)
 
 
 def _seen(folder: str, change: str, way: str) -> list[Any]:
@@ -145,8 +156,9 @@ def _seen(folder: str, change: str, way: str) -> list[Any]:
     return [True, stamp if change == STAMP else 0]
 
 
-def _change(folder: str) -> list[float]:
-    """Make every change; when each was done, by the clock that both processes share."""
+def _change(folder: str, stamps_move: bool) -> list[float]:
+    """Make every change; when each was done, by the clock that both processes share. Where time stamps never
+    move none is waited for."""
     done = []
     for change, way in SIGHTS:
         path = _path(folder, change, way)
@@ -154,7 +166,7 @@ def _change(folder: str) -> list[float]:
             _make_file(path)
         elif change == REMOVED:
             os.unlink(path)
-        else:
+        elif stamps_move:
             _touch_until_new(path)
         done.append(time.monotonic())
     return done
@@ -169,16 +181,17 @@ def _touch_until_new(path: str) -> None:
         os.utime(path)
 
 
-def _watch(folder: str, before: list[list[Any]], seconds: float) -> list[float | None]:
+def _watch(folder: str, before: list[list[Any]], stamps_move: bool, seconds: float) -> list[float | None]:
     """Look again and again for up to `seconds`; when each change was seen first, None: it was not."""
     found: dict[int, float] = {}
+    wanted = [change for change, _ in SIGHTS if stamps_move or change != STAMP]
     begin = time.monotonic()
     while True:
         for number, (change, way) in enumerate(SIGHTS):
             if number not in found and _seen(folder, change, way) != before[number]:
                 found[number] = time.monotonic()
         now = time.monotonic() - begin
-        if len(found) == len(SIGHTS) or now > seconds:
+        if len(found) == len(wanted) or now > seconds:
             return [found.get(number) for number in range(len(SIGHTS))]
         time.sleep(0.01 if now < 1 else 0.2)
 

@@ -17,6 +17,7 @@ from alfred.storage import chores
 from alfred.storage.run_size import SMALLEST
 
 PACKAGE = Path(alfred.__file__).parents[1]
+CARELESS = PACKAGE / "tests/storage/careless_filesystem.py"
 TINY = PACKAGE / "tests/projects/tiny"
 SCHEDULE = "schedules/grid_tiny/grid_schedule_grid_tiny.py"
 LIST = "schedules/grid_tiny/list_searches_grid_tiny.txt"
@@ -248,6 +249,37 @@ def test_dir2_that_is_another_folder_is_found_out(tmp_path, typed):
     findings, record = found(ran)
     assert (ran.returncode, record["other"]) == (1, str(tmp_path / "b"))
     assert findings["second folder"]["level"] == "problem"
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("kind", "problems", "notes"),
+    [
+        ("sound", set(), set()),
+        ("copying", {"claim (rename)", "folder over folder"}, set()),
+        ("forgetful", {"create (O_EXCL)", "reserve (mkdir)"}, set()),
+        ("late", set(), {"new file seen", "removed file seen", "time stamp seen"}),
+        ("fixed", {"time stamps"}, set()),
+    ],
+)
+def test_a_file_system_that_breaks_a_promise_is_found_out(kind, problems, notes, tmp_path):
+    """Between two mounts of a real one, made for this: what it breaks is told, and nothing is left on it."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    doctor = [sys.executable, "-m", "alfred", "doctor", "a", "b", "--json"]
+    ran = subprocess.run(
+        ["unshare", "-m", sys.executable, CARELESS, kind, "a", "b", *doctor],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert levels(ran, "problem") == problems
+    assert levels(ran, "note") - {"project", "file system", "writing to disk"} == notes
+    assert "left behind" not in ran.stderr
+    assert ran.returncode == (1 if problems else 0)
 
 
 @pytest.mark.server

@@ -41,6 +41,7 @@ def test_a_healthy_race_has_one_winner_each_round():
         ("rename", True, False, ["1.0", "1.1"], "double"),
         ("rename", True, False, [], "lost"),
         ("rename", False, False, [], "lost"),
+        ("rename", False, False, ["1"], "lost"),
         ("rename", False, False, ["1.0"], "unclaimed"),
         ("create", True, True, ["1"], "double"),
         ("create", False, False, [], "lost"),
@@ -58,7 +59,7 @@ def test_a_race_without_exactly_one_winner_is_counted(kind, first, second, there
     }
 
 
-def test_a_loser_s_own_folder_and_a_source_that_stayed_are_no_loss():
+def test_a_loser_s_own_folder_and_a_round_that_was_refused_are_no_loss():
     assert referee("folder", [told((True, 0)), told((False, 0))], ["1", "1.1"]) == Race("folder", 1, 1)
     stayed = referee("rename", [told((False, 0), error="Permission denied"), told((False, 0))], ["1"])
     assert (stayed.lost, stayed.double, stayed.error) == (0, 0, "Permission denied")
