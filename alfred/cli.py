@@ -45,6 +45,9 @@ COMMANDS = {
     "copy": Command("alfred.copy_config", "prepare the runs of a search again, with parameters changed"),
     "update": Command("alfred.update_config_unique", "bring config_unique.json in line with config.json"),
     "status": Command("alfred.commands.status", "show what waits, runs, has ended and has crashed"),
+    "doctor": Command(
+        "alfred.commands.doctor", "check the file system and the storage tree, mend what is safe"
+    ),
 }
 
 
