@@ -98,7 +98,7 @@ class Recorder:
 
     def _take(self, tape: dict[str, list[Any]]) -> None:
         self._tape = {
-            name: Column(values) if type(values) is list else values for name, values in tape.items()
+            name: Column(values) if isinstance(values, list) else values for name, values in tape.items()
         }
         self._was_handed_out = False
         self._file = tape_file.TapeFile()

@@ -96,6 +96,8 @@ class _Array(StandIn):
         array = np.ndarray.__new__(np.ndarray, (0,), "b")
         if real.hasobject:
             content = [settle(item) for item in content]
+        elif type(content) is bytearray:
+            content = bytes(content)
         array.__setstate__((version, shape, real, is_fortran, content))
         return array
 
@@ -103,6 +105,8 @@ class _Array(StandIn):
 def _items_of(shape: Any) -> int:
     if type(shape) is not tuple or not all(type(size) is int and size >= 0 for size in shape):
         raise ValueError("an array with a shape that is none")
+    if math.prod(size for size in shape if size) > 2**48:
+        raise ValueError("an array of a size that no array has")
     return math.prod(shape)
 
 

@@ -12,6 +12,9 @@ _NO_CONTAINERS = (bool, bytearray, bytes, complex, float, int, range, slice, str
 class StandIn:
     """What takes the place of a type while a pickle is read."""
 
+    def __setstate__(self, state: object) -> None:
+        raise ValueError(f"a {type(self).__name__} that is given a state")
+
     def settle(self, settle: Callable[[Any], Any]) -> Any:
         """The real value; `settle` makes ready what is inside."""
         raise ValueError(f"a {type(self).__name__} where data are expected")
@@ -57,6 +60,8 @@ class _Walk:
             self._items(value)
         elif isinstance(value, dict):
             self._keys(value)
+            if getattr(value, "__dict__", None):
+                raise ValueError("a dictionary with attributes")
             for key, item in list(value.items()):
                 value[key] = self.value(item)
         elif isinstance(value, tuple):
