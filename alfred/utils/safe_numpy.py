@@ -48,7 +48,7 @@ class _Dtype(StandIn):
             raise ValueError("a dtype of no known kind")
         self.real: np.dtype[Any] = np.dtype(str(spec))
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
+    def __setstate__(self, state: Any) -> None:
         _, order, subarray, names, fields, size = state[:6]
         if subarray is not None:
             self.real = np.dtype((subarray[0].real, subarray[1]))

@@ -12,7 +12,7 @@ _NO_CONTAINERS = (bool, bytearray, bytes, complex, float, int, range, slice, str
 class StandIn:
     """What takes the place of a type while a pickle is read."""
 
-    def __setstate__(self, state: object) -> None:
+    def __setstate__(self, state: Any) -> None:
         raise ValueError(f"a {type(self).__name__} that is given a state")
 
     def settle(self, settle: Callable[[Any], Any]) -> Any:

@@ -28,7 +28,7 @@ from alfred.utils.tape_columns import Column, Kinds
 
 Tape: TypeAlias = dict[str, list[Any]]
 
-SMALL = 256 * 1024  # bytes; a pickle smaller than this is written anew each time
+SMALL = 64 * 1024  # bytes; a pickle smaller than this is written anew each time
 SYNC_EVERY = 1.0  # seconds; rows added sooner after others that reached the disk wait for it
 
 _HEAD = struct.Struct("<4sIQ")  # _MARK, the check, the length of the pickle that follows
