@@ -89,6 +89,7 @@ def _call_main(task: RunTask, main: Callable[..., Any], wire: WireEnd) -> None:
     config = load_config_from_json(seed_dir / "config.json")
     recorder.may_publish = lambda: batons.is_mine(task.seed_dir, task.owner)
     call_main(main, config=config, dir_tree=dir_tree, logger=logger, pbar=pbar)
+    recorder.fold_files()
 
 
 def short_name(seed_dir: Path) -> str:

@@ -104,6 +104,7 @@ class InProcessLauncher:
             if self._stopping:
                 raise KeyboardInterrupt
             call_main(self._project.main, config=config, dir_tree=dir_tree, logger=logger, pbar=pbar)
+            recorder.fold_files()
         finally:
             self._in_main = False
             recorder.may_publish = None
