@@ -5,15 +5,21 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import os
+import re
 import secrets
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+
+NO_TAG = "0" * 8
+_TEMPORARY = re.compile(r"\..*\.([0-9]{1,10})-([0-9a-f]{8})?[0-9a-f]{8}\.tmp", re.DOTALL)
 
 # A shared file system gives these answers now and then although nothing is wrong with the request.
 _PASSING_ERRORS = {errno.ESTALE, errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EINTR}
@@ -33,8 +39,30 @@ def retry(call: Callable[[], T]) -> T:
 
 
 def temporary_name(path: Path) -> Path:
-    """A name in the folder of `path` that nobody else uses; `.<start of the name>.<pid>-<8 hex>.tmp`."""
-    return path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    """A name in the folder of `path` that nobody else uses: `.<start of the name>.<pid>-<16 hex>.tmp`, of
+    which the first 8 are `machine_tag()`."""
+    return path.with_name(f".{path.name[:40]}.{os.getpid()}-{machine_tag()}{secrets.token_hex(4)}.tmp")
+
+
+def made_by(name: str) -> tuple[int, str] | None:
+    """The process number and the machine tag in a temporary name; None for any other name."""
+    match = _TEMPORARY.fullmatch(name)
+    return None if match is None else (int(match[1]), match[2] or NO_TAG)
+
+
+def machine_tag() -> str:
+    """Tells where a process number means the same process: on one machine, since one start of it, in one
+    container. 8 hex digits, NO_TAG where that can't be known."""
+    try:
+        return f"{zlib.crc32((_machine() + os.readlink('/proc/self/ns/pid')).encode()):08x}"
+    except OSError:
+        return NO_TAG
+
+
+@functools.cache
+def _machine() -> str:
+    with open("/etc/machine-id") as machine, open("/proc/sys/kernel/random/boot_id") as boot:
+        return machine.read() + boot.read()
 
 
 def create(path: Path, data: bytes = b"", *, durable: bool = True) -> None:
