@@ -86,7 +86,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     temporary = temporary_name(path)
     try:
         create(temporary, data)
-        retry(lambda: os.replace(temporary, path))
+        _replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -116,6 +116,17 @@ def append_lines(path: str | Path, lines: Iterable[str]) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def server_time(folder: Path) -> float:
+    """What the clock of the file server says, told from a file made in `folder` for it. Raises OSError."""
+    probe = temporary_name(folder / "clock")
+    try:
+        create(probe, durable=False)
+        return os.stat(probe).st_mtime
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(probe)
 
 
 def sync_folder(folder: str | Path) -> None:
@@ -182,6 +193,23 @@ def remove_tree(path: Path) -> None:
         pass
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Where a shared file system lost the answer to a rename that it had done, the second try finds no
+    source: nobody else can have taken that away."""
+    tries = 0
+
+    def rename() -> None:
+        nonlocal tries
+        tries += 1
+        os.replace(temporary, path)
+
+    try:
+        retry(rename)
+    except FileNotFoundError:
+        if tries == 1:
             raise
 
 
