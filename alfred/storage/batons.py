@@ -227,19 +227,21 @@ def _was_mine(seed_dir: str | Path, target: Baton) -> bool:
 
 
 def _move_or_raise(seed_dir: Path, source: Baton, target: Baton) -> None:
-    if not _move(seed_dir, source, target) and not _says_owner(seed_dir / target.name, source.owner):
+    if not _move(seed_dir, source, target) and not _was_done(seed_dir, target, source.owner):
         raise OvertakenError(
             f"{seed_dir} was taken over by another process: nothing of this attempt is published"
         )
 
 
-def _says_owner(flag: Path, owner: str) -> bool:
-    """Whether the first line of a flag names this owner: then the rename was done and its answer lost."""
+def _was_done(seed_dir: Path, target: Baton, owner: str) -> bool:
+    """Whether the first line of a flag names this owner and the run is its own: then the rename was done and
+    its answer lost. The flag alone proves nothing: it may be another's, into which we just wrote."""
     try:
-        with open(flag, "rb") as file:
-            return owner.encode() in file.readline(1000).split()
+        with open(seed_dir / target.name, "rb") as file:
+            named = owner.encode() in file.readline(1000).split()
     except OSError:
         return False
+    return named and attempts.read_run(seed_dir).get("owner", owner) == owner
 
 
 def _write_into(seed_dir: str | Path, baton: Baton, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import signal
 import traceback
 from pathlib import Path
 
@@ -40,6 +41,43 @@ def child(tmp_path):
         return _exit_code(_start(work, *killing))
 
     return run
+
+
+class _Stopped:
+    """A child that stands still in the middle of its work."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    code = None
+
+    def let_go(self, number=signal.SIGCONT):
+        """Let it go on; its exit code in the end."""
+        if self.code is None:
+            os.kill(self.pid, number)
+            self.code = _exit_code(self.pid)
+        return self.code
+
+
+@pytest.fixture
+def stopping_child(tmp_path):
+    """`stopping_child(work, n)`: one that stops before its `n`th change to the disk (as `child` counts), or
+    before its first write into the file `before_write_into`; None when it came to its end instead."""
+    stopped = []
+
+    def run(work, number, before_write_into=None):
+        def arm():
+            system_calls["signal_at"](number, tmp_path, signal.SIGSTOP, before_write_into)
+
+        pid = _start(work, arm)
+        if not os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1]):
+            return None
+        stopped.append(_Stopped(pid))
+        return stopped[-1]
+
+    yield run
+    for child in stopped:
+        child.let_go(signal.SIGKILL)
 
 
 @pytest.fixture

@@ -13,9 +13,7 @@ import io
 import os
 import signal
 
-CHANGES = (
-    "write", "pwrite", "rename", "replace", "mkdir", "rmdir", "unlink", "remove", "utime", "ftruncate", "truncate",
-)  # fmt: skip
+CHANGES = ("write", "pwrite", "rename", "replace", "mkdir", "rmdir", "unlink", "remove", "utime", "ftruncate")
 LOOKS = ("stat", "lstat", "fstat", "listdir", "scandir", "pread", "read", "readlink", "close", "fsync")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -88,15 +86,15 @@ def _opens_to_write(args, options):
     return bool(how & WRITING) if isinstance(how, int) else any(letter in how for letter in "wax+")
 
 
-def signal_at(number, folder, which=signal.SIGKILL):
-    """Let this process send itself a signal before its `number`th change; for a write that counts twice,
-    before it and when half of the data is written. For the rest of its life."""
+def signal_at(number, folder, which=signal.SIGKILL, before_write_into=None):
+    """Let this process send itself a signal before its `number`th change (a write counts twice: before it,
+    and when half of the data is written), or before it writes into one file. For the rest of its life."""
     left = number
 
     def interfere(call):
         nonlocal left
         left -= 1
-        if left == 0:
+        if left == 0 or (call.name == "write" and call.path == str(before_write_into)):
             os.kill(os.getpid(), which)
         if call.name == "write" and len(call.args[1]) > 1:
             left -= 1
