@@ -25,7 +25,7 @@ _TEMPORARY = re.compile(r"\..*\.([0-9]{1,10})-([0-9a-f]{8})?[0-9a-f]{8}\.tmp", r
 # A shared file system gives these answers now and then although nothing is wrong with the request.
 _PASSING_ERRORS = {errno.ESTALE, errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EINTR}
 _PAUSES = (0.02, 0.1, 0.5)
-_LOCK_TRIES = 600  # half a minute
+_LOCK_TRIES = 3000  # half a minute
 
 
 def retry(call: Callable[[], T]) -> T:
@@ -142,7 +142,7 @@ def _lock(handle: int) -> None:
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 return  # a file system without locks
-        time.sleep(0.05)
+        time.sleep(0.01)
 
 
 def server_time(folder: Path) -> float:
