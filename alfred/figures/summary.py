@@ -24,6 +24,7 @@ from alfred.figures.summary_learning import draw_summary_learning
 from alfred.figures.summary_performance import draw_summary_performance
 from alfred.figures.visuals import load_visuals
 from alfred.search.schedule_folder import schedule_folder_of
+from alfred.storage import markers
 from alfred.storage.attempts import read_record
 from alfred.storage.owners import this_process
 from alfred.storage.survey import Condition, count
@@ -179,13 +180,10 @@ def _flagged(storage_dir: Path) -> Iterator[None]:
         storage_dir / f"SUMMARY_{end}" for end in ("ONGOING", "FAILED", "COMPLETED")
     )
     files.remove_tree(failed)
-    files.write_text(ongoing, "")
-    try:
-        yield
-    except BaseException as error:
-        files.write_text(failed, f"{type(error).__name__}: {error}\n")
-        raise
-    else:
+    with markers.ongoing(ongoing):
+        try:
+            yield
+        except BaseException as error:
+            files.write_text(failed, f"{type(error).__name__}: {error}\n")
+            raise
         files.write_text(completed, "")
-    finally:
-        files.remove_tree(ongoing)

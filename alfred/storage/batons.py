@@ -112,16 +112,18 @@ def reap(
 
     Whatever is left of its processes on this machine must have been ended before. The third death that
     left no report makes it a crash: a run that takes its machine down must not be started for ever.
-    `death=False` does not count this one (the machine was started anew, the job was preempted).
+    `death=False` does not count this one (the machine was started anew, the job was preempted). OSError:
+    it stays with us, half put back, and whoever finds us dead goes on with it.
     """
     if not _move(seed_dir, dead, resetting(me)):
         return None
-    count = attempts.read_attempts(seed_dir)
-    if dead.state is State.RUNNING and death:
+    if dead.state is State.RUNNING and death and not _left_report(seed_dir, dead.owner):
+        count = attempts.read_attempts(seed_dir)
         count = attempts.Attempts(count.attempt, count.deaths + 1)
-        attempts.write_attempts(seed_dir, count)
+        with contextlib.suppress(OSError):  # a full disk must not keep it from waiting again
+            attempts.write_attempts(seed_dir, count)
         if count.deaths >= attempts.MAX_DEATHS:
-            _crash_from(resetting(me), seed_dir, me, _deaths_report(dead.owner, me, count))
+            _crash_from(resetting(me), seed_dir, me, _deaths_report(dead.owner, me, count), dead.owner)
             return State.CRASHED
     reset.put_back(seed_dir, resetting(me), f"its owner {dead.owner} died", keep_files=keep_files)
     return State.WAITING
@@ -159,14 +161,22 @@ def _adopt(seed_dir: Path, me: str) -> bool:
         files.create(seed_dir / adopted.name)
     except FileExistsError:
         return False  # another cleaner's
-    if len(batons_among(os.listdir(seed_dir))) > 1:
+    if len(batons_among(files.retry(lambda: os.listdir(seed_dir)))) > 1:
         (seed_dir / adopted.name).unlink()
         return False
     return reap(seed_dir, adopted, me, death=False) is not None
 
 
-def _crash_from(source: Baton, seed_dir: Path, owner: str, report: str) -> None:
-    text = f"Crashed at: {attempts.time_stamp()} by {owner}\n{report.rstrip()}\n"
+def _left_report(seed_dir: Path, dead: str) -> bool:
+    """Whether a dead owner's run had crashed already and only its flag was still missing."""
+    return os.path.lexists(attempts.own_dir(seed_dir) / f"report.{dead}")
+
+
+def _crash_from(source: Baton, seed_dir: Path, owner: str, report: str, worked_by: str = "") -> None:
+    """The first line names who wrote the report and, if that is another, whose attempt it is about: by this
+    `crashes.report_of` tells it from what an overtaken attempt wrote late."""
+    about = f" about {worked_by}" if worked_by else ""
+    text = f"Crashed at: {attempts.time_stamp()} by {owner}{about}\n{report.rstrip()}\n"
     data = text.encode("utf-8", "replace")[:MAX_REPORT].decode("utf-8", "ignore")
     with contextlib.suppress(OSError):
         attempts.own_dir(seed_dir).mkdir(exist_ok=True)
@@ -208,19 +218,21 @@ def _was_mine(seed_dir: str | Path, target: Baton) -> bool:
 
 
 def _move_or_raise(seed_dir: Path, source: Baton, target: Baton) -> None:
-    if not _move(seed_dir, source, target) and not _says_owner(seed_dir / target.name, source.owner):
+    if not _move(seed_dir, source, target) and not _was_done(seed_dir, target, source.owner):
         raise OvertakenError(
             f"{seed_dir} was taken over by another process: nothing of this attempt is published"
         )
 
 
-def _says_owner(flag: Path, owner: str) -> bool:
-    """Whether the first line of a flag names this owner: then the rename was done and its answer lost."""
+def _was_done(seed_dir: Path, target: Baton, owner: str) -> bool:
+    """Whether the first line of a flag names this owner and the run is its own: then the rename was done and
+    its answer lost. The flag alone proves nothing: it may be another's, into which we just wrote."""
     try:
-        with open(flag, "rb") as file:
-            return owner.encode() in file.readline(1000).split()
+        with open(seed_dir / target.name, "rb") as file:
+            named = owner.encode() in file.readline(1000).split()
     except OSError:
         return False
+    return named and attempts.read_run(seed_dir).get("owner", owner) == owner
 
 
 def _write_into(seed_dir: str | Path, baton: Baton, text: str) -> None:
@@ -228,8 +240,9 @@ def _write_into(seed_dir: str | Path, baton: Baton, text: str) -> None:
 
     On a full disk the content is lost, not the change of state: the baton's name is what counts.
     """
+    path = f"{seed_dir}/{baton.name}"
     try:
-        handle = os.open(f"{seed_dir}/{baton.name}", os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
+        handle = files.retry(lambda: os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW))
     except FileNotFoundError:
         raise OvertakenError(
             f"{seed_dir} was taken over by another process: nothing of this attempt is published"
@@ -239,7 +252,8 @@ def _write_into(seed_dir: str | Path, baton: Baton, text: str) -> None:
             os.write(handle, text.encode("utf-8", "replace"))
             os.fsync(handle)
     finally:
-        os.close(handle)
+        with contextlib.suppress(OSError):  # where NFS says what the writes before it could not
+            os.close(handle)
 
 
 def _seconds_untouched(seed_dir: Path) -> float:
@@ -250,8 +264,4 @@ def _seconds_untouched(seed_dir: Path) -> float:
             with contextlib.suppress(FileNotFoundError):
                 newest = max(newest, os.lstat(os.path.join(folder, name)).st_mtime)
     attempts.own_dir(seed_dir).mkdir(exist_ok=True)
-    probe = files.temporary_name(attempts.own_dir(seed_dir) / "clock")
-    files.create(probe)
-    now = probe.stat().st_mtime
-    probe.unlink()
-    return now - newest
+    return files.server_time(attempts.own_dir(seed_dir)) - newest

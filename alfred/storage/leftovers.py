@@ -9,7 +9,6 @@ batons, a reserved number), `summary`, `benchmark`, and `.alfred` of the root.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +35,10 @@ def find_leftovers(folder: Path, *, old: float = OLD) -> list[Leftover]:
     for `old` seconds by the file server's own clock. What cannot be looked at is passed over, and so is what
     was put aside of earlier attempts. `files.remove_tree` removes a leftover.
     """
-    now = _server_time(folder)
+    try:
+        now = files.server_time(folder)
+    except OSError:  # a full disk, or a tree that may only be read
+        now = None
     return [found for path in _temporaries(folder) if (found := _judged(path, now, old)) is not None]
 
 
@@ -73,19 +75,6 @@ def _last_change(path: Path) -> float | None:
     except OSError:
         return None
     return newest
-
-
-def _server_time(folder: Path) -> float | None:
-    """What the file server's clock says, told from a file made for it; None where none can be made."""
-    probe = files.temporary_name(folder / "clock")
-    try:
-        files.create(probe, durable=False)
-        return os.stat(probe).st_mtime
-    except OSError:
-        return None
-    finally:
-        with contextlib.suppress(OSError):
-            probe.unlink()
 
 
 def _raise(error: OSError) -> None:

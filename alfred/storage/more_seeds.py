@@ -19,7 +19,7 @@ from typing import Any
 
 from alfred import files
 from alfred.errors import StorageError
-from alfred.storage.attempts import read_record, time_stamp
+from alfred.storage.attempts import read_record, read_whole, time_stamp
 from alfred.storage.creation import Experiment, build_experiment, one_line_errors
 from alfred.storage.flags import UNHATCHED
 from alfred.storage.laying import LayingFolder, Move
@@ -154,4 +154,4 @@ def _records(storage_dir: Path) -> dict[int, dict[str, Any]]:
     if not folder.is_dir():
         return {}
     numbers = numbered_folders(folder, re.compile("([0-9]{1,15})"))
-    return {number: read_record(Path(path, "seeds.json")) for number, path in numbers}
+    return {number: read_whole(Path(path, "seeds.json")) for number, path in numbers}

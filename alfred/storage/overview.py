@@ -135,7 +135,7 @@ def _active(storage_dir: Path, runs: Sequence[Run], judge: Judge, now: float) ->
     for run in runs:
         name = run.baton.owner if run.baton else ""
         if name not in holders:
-            holders[name] = _holder(storage_dir, name, judge.verdict(name), now)
+            holders[name] = holder_of(storage_dir, name, judge.verdict(name), now)
         record = read_run(Path(run.seed_dir))
         start = record.get("start") if record.get("owner") == name else None
         began = _moment(start)
@@ -148,7 +148,8 @@ def _active(storage_dir: Path, runs: Sequence[Run], judge: Judge, now: float) ->
         )
 
 
-def _holder(storage_dir: Path, name: str, verdict: Verdict, now: float) -> Holder:
+def holder_of(storage_dir: Path, name: str, verdict: Verdict, now: float) -> Holder:
+    """What the lease of an owner tells, or its name where there is none."""
     lease = leases.owners_dir(storage_dir) / name
     owner = read_owner(lease)
     try:

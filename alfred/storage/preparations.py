@@ -17,7 +17,7 @@ from typing import Any
 
 from alfred import files
 from alfred.errors import StorageError
-from alfred.storage.attempts import read_record
+from alfred.storage.attempts import read_record, read_whole
 from alfred.storage.survey import EXPERIMENT, numbered_folders
 
 _TRIES = 1000
@@ -33,7 +33,11 @@ class Reserved:
 
 
 def reserve(storage_dir: Path, record: Mapping[str, Any], how_many: int) -> Reserved:
-    """Take the next free numbers of experiments for a preparation, and a picture's name."""
+    """Take the next free numbers of experiments for a preparation, and a picture's name.
+
+    StorageError for a variations.json or a record of an earlier preparation that is damaged.
+    """
+    _check(storage_dir)
     folder = storage_dir / ".alfred" / "preparations"
     folder.mkdir(parents=True, exist_ok=True)
     for _ in range(_TRIES):
@@ -70,13 +74,23 @@ def publish_variations(storage_dir: Path) -> None:
 
     A record without experiments (its preparation was given up) is left out, what trees without records
     have there stays. Of two preparations that end at the same instant the later one sees both records.
+    StorageError for a variations.json that holds something else: it is not written over.
     """
     path = storage_dir / "variations.json"
     written: dict[str, Any] | None = None
     while written != (known := _variations(storage_dir)):
         if known:
-            files.write_text(path, json.dumps({**read_record(path), **known}, indent=4) + "\n")
+            kept = read_whole(path) if os.path.lexists(path) else {}
+            files.write_text(path, json.dumps({**kept, **known}, indent=4) + "\n")
         written = known
+
+
+def _check(storage_dir: Path) -> None:
+    """Nothing is laid beside a record that can't be read: its numbers would be given away again."""
+    paths = [path / "preparation.json" for _, path in _folders(storage_dir)]
+    for path in [storage_dir / "variations.json", *paths]:
+        if os.path.lexists(path):
+            read_whole(path)
 
 
 def _variations(storage_dir: Path) -> dict[str, Any]:
