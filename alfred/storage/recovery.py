@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alfred import files
 from alfred.storage import batons, chores, leases, processes
-from alfred.storage.flags import RUNNING_PREFIX, State
+from alfred.storage.flags import Baton, State
 from alfred.storage.leases import Leases, Suspect, Verdict
 from alfred.storage.owners import Owner, read_owner
 from alfred.storage.survey import Condition, Judge, Run, survey
@@ -182,21 +182,35 @@ def _reap(found: Findings, run: Run, me: Owner, keep_files: bool) -> None:
     same_boot = same_machine and owner is not None and owner.boot == me.boot
     # A number of another container's process is somebody else's here.
     reachable = same_boot and owner is not None and owner.pid_namespace == me.pid_namespace
-    if reachable and run.baton.state is State.RUNNING and not _end_processes(run, run.baton.owner):
+    ends = reachable and run.baton.state is State.RUNNING
+    if ends and not _end_processes(run, run.baton):
         found.failed.append(f"{run.seed_dir} was not put back: a process that works in it can't be killed")
         return
+
+    def end_late_ones() -> None:
+        """A run whose start was on its way when its launcher died may have noted itself meanwhile."""
+        if ends:
+            _end_processes(run, batons.resetting(me.name))
+
     rebooted = same_machine and not same_boot
-    state = batons.reap(Path(run.seed_dir), run.baton, me.name, keep_files=keep_files, death=not rebooted)
+    state = batons.reap(
+        Path(run.seed_dir),
+        run.baton,
+        me.name,
+        keep_files=keep_files,
+        death=not rebooted,
+        taken=end_late_ones,
+    )
     if state is State.WAITING:
         found.put_back.append(run.seed_dir)
     elif state is State.CRASHED:
         found.given_up.append(run.seed_dir)
 
 
-def _end_processes(run: Run, owner: str) -> bool:
-    """End what is left of a dead owner's run on this machine, before its baton changes hands."""
+def _end_processes(run: Run, baton: Baton) -> bool:
+    """End what is left of a dead owner's run on this machine: its baton names the session."""
     try:
-        text = Path(run.seed_dir, RUNNING_PREFIX + owner).read_text("ascii", "replace")
+        text = Path(run.seed_dir, baton.name).read_text("ascii", "replace")
     except OSError:
         return True
     _, _, process = text.partition("\n")
@@ -222,9 +236,13 @@ def _forget_figures(storage_dir: Path) -> None:
 
 
 def _remove_dead_leases(storage_dir: Path, me: Owner) -> None:
-    """Leases of owners that are proven dead and have no baton left: the lease is the proof."""
+    """Leases of owners that are proven dead and have no baton left: the lease is the proof.
+
+    First who is dead, then who holds what: one who lives may take a run while the others are looked at.
+    """
+    folder = leases.owners_dir(storage_dir)
+    names = os.listdir(folder) if folder.is_dir() else []
+    dead = {name for name in names if leases.judge(storage_dir, name, me) is Verdict.DEAD}
     held = {run.baton.owner for run in survey(storage_dir) if run.baton} | chores.holders(storage_dir)
-    with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir(leases.owners_dir(storage_dir)):
-            if name not in held and leases.judge(storage_dir, name, me) is Verdict.DEAD:
-                (leases.owners_dir(storage_dir) / name).unlink(missing_ok=True)
+    for name in dead - held:
+        (folder / name).unlink(missing_ok=True)
