@@ -105,18 +105,26 @@ def release(seed_dir: Path, owner: str, note: str, *, keep_files: bool = False) 
 
 
 def reap(
-    seed_dir: Path, dead: Baton, me: str, *, keep_files: bool = False, death: bool = True
+    seed_dir: Path,
+    dead: Baton,
+    me: str,
+    *,
+    keep_files: bool = False,
+    death: bool = True,
+    taken: Callable[[], object] = lambda: None,
 ) -> State | None:
     """Put back a run whose owner is proven dead (running or resetting); its state then, None: somebody
     else did.
 
     Whatever is left of its processes on this machine must have been ended before. The third death that
     left no report makes it a crash: a run that takes its machine down must not be started for ever.
-    `death=False` does not count this one (the machine was started anew, the job was preempted). OSError:
-    it stays with us, half put back, and whoever finds us dead goes on with it.
+    `death=False` does not count this one (the machine was started anew, the job was preempted). `taken()` is
+    called when the baton is ours, before anything is moved: what a late run wrote into it stands there then.
+    OSError: it stays with us, half put back, and whoever finds us dead goes on with it.
     """
     if not _move(seed_dir, dead, resetting(me)):
         return None
+    taken()
     if dead.state is State.RUNNING and death and not _left_report(seed_dir, dead.owner):
         count = attempts.read_attempts(seed_dir)
         count = attempts.Attempts(count.attempt, count.deaths + 1)
@@ -219,9 +227,7 @@ def _was_mine(seed_dir: str | Path, target: Baton) -> bool:
 
 def _move_or_raise(seed_dir: Path, source: Baton, target: Baton) -> None:
     if not _move(seed_dir, source, target) and not _was_done(seed_dir, target, source.owner):
-        raise OvertakenError(
-            f"{seed_dir} was taken over by another process: nothing of this attempt is published"
-        )
+        raise _overtaken(seed_dir)
 
 
 def _was_done(seed_dir: Path, target: Baton, owner: str) -> bool:
@@ -238,15 +244,14 @@ def _was_done(seed_dir: Path, target: Baton, owner: str) -> bool:
 def _write_into(seed_dir: str | Path, baton: Baton, text: str) -> None:
     """Replace the content of a baton, never making a new one: after a reap that would be a second.
 
-    On a full disk the content is lost, not the change of state: the baton's name is what counts.
+    On a full disk the content is lost, not the change of state: the baton's name is what counts. Who stood
+    still after opening it may have written into a later flag, the same file: so its name is looked at last.
     """
     path = f"{seed_dir}/{baton.name}"
     try:
         handle = files.retry(lambda: os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW))
     except FileNotFoundError:
-        raise OvertakenError(
-            f"{seed_dir} was taken over by another process: nothing of this attempt is published"
-        ) from None
+        raise _overtaken(seed_dir) from None
     try:
         with contextlib.suppress(OSError):
             os.write(handle, text.encode("utf-8", "replace"))
@@ -254,6 +259,14 @@ def _write_into(seed_dir: str | Path, baton: Baton, text: str) -> None:
     finally:
         with contextlib.suppress(OSError):  # where NFS says what the writes before it could not
             os.close(handle)
+    if baton.name not in os.listdir(seed_dir):
+        raise _overtaken(seed_dir)
+
+
+def _overtaken(seed_dir: str | Path) -> OvertakenError:
+    return OvertakenError(
+        f"{seed_dir} was taken over by another process: nothing of this attempt is published"
+    )
 
 
 def _seconds_untouched(seed_dir: Path) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 from alfred import files
 from alfred.storage import batons, chores, leases, markers, processes
 from alfred.storage.findings import Findings, Held, Item, find, held_beside_runs, owner_of
-from alfred.storage.flags import RUNNING_PREFIX, State
+from alfred.storage.flags import Baton, State
 from alfred.storage.leases import Leases, Suspect, Verdict
 from alfred.storage.owners import Owner, read_owner
 from alfred.storage.survey import Judge, Run, survey
@@ -137,22 +137,36 @@ def _reap(found: Findings, run: Run, me: Owner, keep_files: bool) -> None:
     owner = read_owner(leases.owners_dir(found.storage_dir) / run.baton.owner)
     # A number of another machine's or container's process is somebody else's here.
     reachable = owner is not None and leases.same_processes(owner, me)
-    if reachable and run.baton.state is State.RUNNING and not _end_processes(run, run.baton.owner):
+    ends = reachable and run.baton.state is State.RUNNING
+    if ends and not _end_processes(run, run.baton):
         found.failed.append(f"{run.seed_dir} was not put back: a process that works in it can't be killed")
         return
+
+    def end_late_ones() -> None:
+        """A run whose start was on its way when its launcher died may have noted itself meanwhile."""
+        if ends:
+            _end_processes(run, batons.resetting(me.name))
+
     # It went down with its machine, or may not have died at all. A cluster's word on a job belongs here too.
     excused = run in found.forced or (owner is not None and leases.rebooted(owner, me))
-    state = batons.reap(Path(run.seed_dir), run.baton, me.name, keep_files=keep_files, death=not excused)
+    state = batons.reap(
+        Path(run.seed_dir),
+        run.baton,
+        me.name,
+        keep_files=keep_files,
+        death=not excused,
+        taken=end_late_ones,
+    )
     if state is State.WAITING:
         found.put_back.append(run.seed_dir)
     elif state is State.CRASHED:
         found.given_up.append(run.seed_dir)
 
 
-def _end_processes(run: Run, owner: str) -> bool:
-    """End what is left of a dead owner's run on this machine, before its baton changes hands."""
+def _end_processes(run: Run, baton: Baton) -> bool:
+    """End what is left of a dead owner's run on this machine: its baton names the session."""
     try:
-        text = Path(run.seed_dir, RUNNING_PREFIX + owner).read_text("ascii", "replace")
+        text = Path(run.seed_dir, baton.name).read_text("ascii", "replace")
     except OSError:
         return True
     _, _, process = text.partition("\n")
@@ -178,10 +192,14 @@ def _forget_figures(storage_dir: Path) -> None:
 
 
 def _remove_dead_leases(storage_dir: Path, me: Owner) -> None:
-    """Leases of owners that are proven dead and have no baton left: the lease is the proof."""
+    """Leases of owners that are proven dead and have no baton left: the lease is the proof.
+
+    First who is dead, then who holds what: one who lives may take a run while the others are looked at.
+    """
+    folder = leases.owners_dir(storage_dir)
+    names = os.listdir(folder) if folder.is_dir() else []
+    dead = {name for name in names if leases.judge(storage_dir, name, me) is Verdict.DEAD}
     held = {run.baton.owner for run in survey(storage_dir) if run.baton}
     held.update(item.owner for item in held_beside_runs(storage_dir))
-    with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir(leases.owners_dir(storage_dir)):
-            if name not in held and leases.judge(storage_dir, name, me) is Verdict.DEAD:
-                (leases.owners_dir(storage_dir) / name).unlink(missing_ok=True)
+    for name in dead - held:
+        (folder / name).unlink(missing_ok=True)
