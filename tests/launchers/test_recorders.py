@@ -60,3 +60,14 @@ def test_a_run_that_is_killed_or_put_back_loses_no_row_it_saved(client, look):
     assert not (seeds[1] / "recorders").exists()
     assert left_in(seeds[0] / "recorders/train_recorder.pkl")[0] == list(range(10))
     assert left_in(seeds[1] / ".alfred/attempts/1/recorders/train_recorder.pkl")[0] == list(range(10))
+
+
+def test_a_run_whose_recorder_can_not_be_made_plain_has_not_completed(client, look):
+    one = client()
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))"
+    storage_dir = one.lay(SAVES_OFTEN + full)
+    one.run("--storage_name", storage_dir.name)
+    crash = (storage_dir / "experiment1/seed1/CRASH.txt").read_text()
+    assert "train_recorder.pkl can't be written: File too large" in crash
+    path = storage_dir / "experiment1/seed1/recorders/train_recorder.pkl"
+    assert left_in(path) == (list(range(10)), False)
