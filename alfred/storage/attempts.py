@@ -27,6 +27,14 @@ def own_dir(seed_dir: Path) -> Path:
     return seed_dir / ".alfred"
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder of alfred's own unless it is there. A link in its place, which would lead whatever is
+    moved and deleted there elsewhere, is removed; what it points to stays as it is."""
+    if folder.is_symlink():
+        folder.unlink()
+    folder.mkdir(exist_ok=True)
+
+
 def read_attempts(seed_dir: Path) -> Attempts:
     """The counts of a seed directory; zeros where nothing readable is noted."""
     record = read_record(own_dir(seed_dir) / "attempts.json")
@@ -36,7 +44,7 @@ def read_attempts(seed_dir: Path) -> Attempts:
 
 def write_attempts(seed_dir: Path, attempts: Attempts) -> None:
     """Note the counts."""
-    own_dir(seed_dir).mkdir(exist_ok=True)
+    make_folder(own_dir(seed_dir))
     record = {"attempt": attempts.attempt, "deaths": attempts.deaths}
     files.write_text(own_dir(seed_dir) / "attempts.json", json.dumps(record) + "\n")
 
@@ -48,15 +56,14 @@ def read_run(seed_dir: Path) -> dict[str, Any]:
 
 def write_run(seed_dir: Path, record: Mapping[str, Any]) -> None:
     """Replace run.json."""
-    own_dir(seed_dir).mkdir(exist_ok=True)
+    make_folder(own_dir(seed_dir))
     files.write_text(own_dir(seed_dir) / "run.json", json.dumps(record, indent=1) + "\n")
 
 
 def read_record(path: Path) -> dict[str, Any]:
     """A small JSON object from disk; empty when it is absent, unreadable or something else."""
     try:
-        with open(path, "rb") as file:
-            record = json.loads(file.read())
+        record = json.loads(files.read_whole(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}

@@ -25,7 +25,8 @@ def put_back(seed_dir: Path, mine: Baton, note: str, *, keep_files: bool = False
     """
     number = attempts.read_attempts(seed_dir).attempt
     shelf = attempts.own_dir(seed_dir) / "attempts" / str(number)
-    shelf.mkdir(parents=True, exist_ok=True)
+    for folder in (attempts.own_dir(seed_dir), shelf.parent, shelf):
+        attempts.make_folder(folder)
     if not keep_files:
         for entry in list(os.scandir(seed_dir)):
             if not (entry.name in _STAYS or parse_baton(entry.name) or entry.name.startswith(".nfs")):
@@ -43,7 +44,7 @@ def put_back(seed_dir: Path, mine: Baton, note: str, *, keep_files: bool = False
 
 def _leave_note(baton: Path, note: str) -> None:
     with contextlib.suppress(OSError):  # on a full disk the note is lost, not the change of state
-        handle = os.open(baton, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
+        handle = os.open(baton, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             os.write(handle, f"waiting again since {attempts.time_stamp()}: {note}\n".encode())
         finally:

@@ -1,0 +1,10 @@
+import os
+from argparse import Namespace
+
+
+def get_evaluation_args(overwritten):
+    return Namespace()
+
+
+def evaluate(config):
+    os._exit(7)
