@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,9 +88,16 @@ def _batons(seed_dir: str) -> list[Baton]:
         for entry in entries:
             if (baton := parse_baton(entry.name)) is not None:
                 found.append(baton)
-                if not entry.is_file(follow_symlinks=False):
+                if not entry.is_file(follow_symlinks=False) and _is_odd(entry.path):
                     raise ConflictError(f"{entry.name} is no plain file in {seed_dir}: remove it")
     return found
+
+
+def _is_odd(path: str) -> bool:
+    try:
+        return not stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:  # renamed since it was listed
+        return False
 
 
 class Judge:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import MutableMapping
@@ -261,11 +262,12 @@ def why_no_storage_dir(path: str | Path) -> str:
     if path.is_symlink():
         return f"{path} is a link, which is not followed: put the folder itself into the root"
     if not path.is_dir():
-        return f"{path} is no folder" if path.exists() else f"{path} does not exist"
+        return f"{path} is no folder: name another" if path.exists() else f"{path} does not exist"
     own = path / ".alfred"
-    for place in (own, *(own.iterdir() if own.is_dir() else ())):
-        if place.is_symlink():
-            return f"{place} is a link, which is not followed: put the folder itself there"
+    with contextlib.suppress(PermissionError):  # told by who looks at the runs
+        for place in (own, *(own.iterdir() if own.is_dir() else ())):
+            if place.is_symlink():
+                return f"{place} is a link, which is not followed: put the folder itself there"
     return ""
 
 

@@ -52,7 +52,8 @@ def misnamed(folder: str | Path, kind: str) -> list[str]:
             number = re.fullmatch(rf"{kind}(-?[0-9]+)", entry.name)
             if number and name.fullmatch(entry.name) is None:
                 right = kind + str(int(number[1][:100]))
-                told.append(f"{entry.path} is not worked on: the folder's name would have to be {right}")
+                wanted = right if name.fullmatch(right) else f"{kind} and a number from 0 to {HIGHEST_NUMBER}"
+                told.append(f"{entry.path} is not worked on: the folder's name would have to be {wanted}")
             elif number and entry.is_symlink():
                 told.append(f"{entry.path} is not worked on: it is a link, put the folder itself there")
     return sorted(told)
