@@ -45,13 +45,12 @@ def launch_schedule(
 ) -> LaunchReport:
     """Run what waits in the storage directories of a list file, or in one; how it went.
 
-    Any number of launches, on any number of machines that share the file system, may do so at once. Times
-    are in seconds; `experiments` and `seeds` select by number, as in "3,7" or "1-5".
+    Any number of launches may do so at once. Times are in seconds; `experiments` and `seeds` select by
+    number, as in "3,7" or "1-5".
 
     Raises:
-        UsageError: options that contradict each other or make no sense.
-        ProjectError: main.py can't be used.
-        NothingToDoError: every storage directory was passed over.
+        UsageError: options that contradict each other, make no sense or select no run.
+        ProjectError, NothingToDoError: main.py can't be used; every storage directory was passed over.
     """
     from alfred.launchers.base import LaunchPlan
     from alfred.storage.owners import this_process
@@ -80,7 +79,6 @@ def launch_schedule(
             log_level=log_level,
         )
         _check_choice(plan, experiments, seeds)
-        cli.notice_no_runs(storage_dirs)
         report = launcher.launch(plan, _hooks())
     report.passed_over += passed_over
     return report
@@ -294,6 +292,7 @@ def _select(
     ]
     if named and not chosen:
         raise NothingToDoError("nothing was launched: every storage directory was passed over, see above")
+    cli.notice_no_runs(chosen)
     return chosen, [str(path) for path in named if path not in chosen]
 
 

@@ -87,7 +87,7 @@ def load_schedule_module(path: str | Path) -> ModuleType:
     """Run a schedule file; it may import from main.py, which was loaded before. Raises ScheduleError."""
     path = _absolute(path)
     if not path.is_file():
-        raise ScheduleError(f"no schedule file {path}: {_schedules_beside(path)}")
+        raise ScheduleError(f"no schedule file {path}: check --schedule_file; {_schedules_beside(path)}")
     module = ModuleType("alfred_schedule")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # where dataclasses and the like look for their module

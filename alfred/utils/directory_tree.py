@@ -37,7 +37,6 @@ __all__ = [
     "os",
     "sanity_check_exists",
     "sanity_check_hash",
-    "why_no_storage_dir",
 ]
 
 Number = int | str  # 3 or "3": of an experiment or a seed
