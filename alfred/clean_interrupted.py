@@ -64,8 +64,9 @@ def clean_interrupted(
     laying.recover(root)
     there, missing = cli.existing(select_storage_dirs(from_file, storage_name, root_dir))
     owner = this_process()
-    report = CleanReport(passed_over=[f"{path} does not exist" for path in missing])
+    report = CleanReport(passed_over=missing)
     findings = _look(there, owner, report)
+    cli.notice_no_runs(there)
     if not no_wait:
         _wait_out(findings, root, owner)
     if force:

@@ -65,7 +65,7 @@ def copy_config(
     there, missing = cli.existing(select_storage_dirs(from_file, storage_name, root))
     if not there:
         raise NothingToDoError(f"{from_file} lists no storage directory: there is nothing to copy")
-    passed_over = tuple(path.name for path in missing)
+    passed_over = tuple(missing)
     list_file = None if from_file is None else Path.cwd() / from_file
     if list_file is not None and not os.access(list_file, os.W_OK):
         raise StorageError(f"{list_file} can't be written, where the copies are to be listed: permit it")

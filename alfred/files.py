@@ -10,6 +10,7 @@ import functools
 import os
 import re
 import secrets
+import stat
 import sys
 import time
 import zlib
@@ -38,6 +39,23 @@ def retry(call: Callable[[], T]) -> T:
                 raise
         time.sleep(pause)
     return call()
+
+
+def read_whole(path: str | Path, most: int = 1 << 28) -> bytes:
+    """The content of a plain file of at most `most` bytes; OSError for anything else.
+
+    A pipe or a device, in the place of a file, would keep its reader waiting or never end.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(handle, "rb") as file:
+        status = os.fstat(handle)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        if status.st_size > most:
+            raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MiB", str(path))
+        return file.read(most)
 
 
 def temporary_name(path: Path) -> Path:

@@ -15,7 +15,7 @@ from alfred import cli
 from alfred.errors import NothingToDoError, UsageError
 
 if TYPE_CHECKING:
-    from alfred.launchers.base import Hooks, Launcher, LaunchReport
+    from alfred.launchers.base import Hooks, Launcher, LaunchPlan, LaunchReport
     from alfred.storage.owners import Owner
 
 ORDERS = ("experiment", "seed")
@@ -45,13 +45,12 @@ def launch_schedule(
 ) -> LaunchReport:
     """Run what waits in the storage directories of a list file, or in one; how it went.
 
-    Any number of launches, on any number of machines that share the file system, may do so at once. Times
-    are in seconds; `experiments` and `seeds` select by number, as in "3,7" or "1-5".
+    Any number of launches may do so at once. Times are in seconds; `experiments` and `seeds` select by
+    number, as in "3,7" or "1-5".
 
     Raises:
-        UsageError: options that contradict each other or make no sense.
-        ProjectError: main.py can't be used.
-        NothingToDoError: every storage directory was passed over.
+        UsageError: options that contradict each other, make no sense or select no run.
+        ProjectError, NothingToDoError: main.py can't be used; every storage directory was passed over.
     """
     from alfred.launchers.base import LaunchPlan
     from alfred.storage.owners import this_process
@@ -79,6 +78,7 @@ def launch_schedule(
             grace=grace,
             log_level=log_level,
         )
+        _check_choice(plan, experiments, seeds)
         report = launcher.launch(plan, _hooks())
     report.passed_over += passed_over
     return report
@@ -180,7 +180,7 @@ def _add_how(options: argparse.ArgumentParser) -> None:
     cli.add_boolean(group, "--use_pbar", default=False, help="hand main() a progress bar and show it")
     group.add_argument(
         "--timeout",
-        type=_seconds,
+        type=_limit,
         metavar="TIME",
         help="a run that takes longer is a crash: seconds, or as in 90m or 12h (default: no limit)",
     )
@@ -221,6 +221,13 @@ def _seconds(text: str) -> float:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: seconds, or as in 90m, 12h, 2d")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]]
+
+
+def _limit(text: str) -> float:
+    seconds = _seconds(text)
+    if not seconds:
+        raise argparse.ArgumentTypeError("no run ends in no time: leave it out for no limit")
+    return seconds
 
 
 def _check_in_process(in_process: bool, n_processes: int | str, timeout: float | None) -> None:
@@ -285,7 +292,25 @@ def _select(
     ]
     if named and not chosen:
         raise NothingToDoError("nothing was launched: every storage directory was passed over, see above")
+    cli.notice_no_runs(chosen)
     return chosen, [str(path) for path in named if path not in chosen]
+
+
+def _check_choice(plan: LaunchPlan, *options: str | None) -> None:
+    """UsageError when `--experiments` and `--seeds`, as given, select no run of those that are there."""
+    from alfred.search.wording import joined, ranges
+    from alfred.storage.survey import seed_dirs
+
+    given = [f"--{name} {text}" for name, text in zip(("experiments", "seeds"), options, strict=True) if text]
+    if not given:
+        return
+    there = [(experiment, seed) for path in plan.storage_dirs for experiment, seed, _ in seed_dirs(path)]
+    if there and not any(plan.takes(experiment, seed) for experiment, seed in there):
+        experiments, seeds = (ranges(numbers) for numbers in zip(*there, strict=True))
+        raise UsageError(
+            f"{' '.join(given)}: there is no such run in {joined(path.name for path in plan.storage_dirs)}; "
+            f"there are the experiments {experiments} and the seeds {seeds}"
+        )
 
 
 def _hooks() -> Hooks:

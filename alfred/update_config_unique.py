@@ -50,7 +50,7 @@ def update_config_unique(
 
     set_up()
     there, missing = cli.existing(select_storage_dirs(from_file, storage_name, root_dir))
-    report = UpdateReport(passed_over=[path.name for path in missing])
+    report = UpdateReport(passed_over=missing)
     for storage_dir in there:
         _update(storage_dir, report, dry_run)
     if not report.n_runs:

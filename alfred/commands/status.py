@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alfred import cli
-from alfred.errors import StorageError, UsageError
+from alfred.errors import UsageError
 
 if TYPE_CHECKING:
     from alfred.storage.overview import ActiveRun, Durations, Holder, Overview
@@ -97,21 +97,21 @@ def _look(
     )
     for text in found.unreadable:
         cli.notice(escaped(text))
-    return root, found, [f"{path} does not exist" for path in missing] + found.unreadable
+    cli.notice_no_runs(storage_dirs)
+    return root, found, missing + found.unreadable
 
 
 def _select(
     from_file: str | Path | None, storage_name: str | None, root: Path
-) -> tuple[list[Path], list[Path]]:
+) -> tuple[list[Path], list[str]]:
     from alfred.storage.survey import storage_dirs
-    from alfred.utils.misc import select_storage_dirs
+    from alfred.utils.misc import check_root, select_storage_dirs
 
     if from_file is not None and storage_name is not None:
         raise UsageError("give only one of --from_file and --storage_name: both were given")
     if from_file is not None or storage_name is not None:
         return cli.existing(select_storage_dirs(from_file, storage_name, root))
-    if not root.is_dir():
-        raise StorageError(f"the root directory {root} does not exist: give another --root_dir")
+    check_root(root)
     return storage_dirs(root), []
 
 

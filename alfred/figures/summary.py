@@ -79,7 +79,7 @@ def summarize_search(
             return SummaryResult(folder, made.get("best"), str(made.get("note", "")), made_now=False)
     search = gather(storage_dir, {wanted.x_metric, wanted.y_metric, wanted.metric})
     if not search.conditions()[Condition.COMPLETED]:
-        raise NothingToDoError(f"{storage_dir} has no completed run: there is nothing to summarize")
+        raise NothingToDoError(f"{storage_dir} has no completed run: launch it first")
     with _flagged(storage_dir):
         scores = scores_of(search, wanted, evaluate)
         replace_folder(folder, lambda made: _build(made, search, scores, wanted))

@@ -42,6 +42,12 @@ class LaunchPlan:
     grace: float = 1.5
     log_level: int = 20
 
+    def takes(self, experiment: int, seed: int) -> bool:
+        """Whether a run of these numbers is among those selected."""
+        return (self.experiments is None or experiment in self.experiments) and (
+            self.seeds is None or seed in self.seeds
+        )
+
 
 @dataclass
 class LaunchReport:

@@ -130,8 +130,7 @@ class _Scan:
         found = [
             (experiment, seed, path)
             for experiment, seed, path in seed_dirs(self.storage_dir)
-            if (plan.experiments is None or experiment in plan.experiments)
-            and (plan.seeds is None or seed in plan.seeds)
+            if plan.takes(experiment, seed)
         ]
         if plan.order == "seed":
             ranks: dict[int, int] = {}

@@ -28,6 +28,14 @@ def own_dir(seed_dir: Path) -> Path:
     return seed_dir / ".alfred"
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder of alfred's own unless it is there. A link in its place, which would lead whatever is
+    moved and deleted there elsewhere, is removed; what it points to stays as it is."""
+    if folder.is_symlink():
+        folder.unlink()
+    folder.mkdir(exist_ok=True)
+
+
 def read_attempts(seed_dir: Path) -> Attempts:
     """The counts of a seed directory; zeros where none are noted or what is noted makes no sense.
 
@@ -44,7 +52,7 @@ def read_attempts(seed_dir: Path) -> Attempts:
 
 def write_attempts(seed_dir: Path, attempts: Attempts) -> None:
     """Note the counts."""
-    own_dir(seed_dir).mkdir(exist_ok=True)
+    make_folder(own_dir(seed_dir))
     record = {"attempt": attempts.attempt, "deaths": attempts.deaths}
     files.write_text(own_dir(seed_dir) / "attempts.json", json.dumps(record) + "\n")
 
@@ -56,7 +64,7 @@ def read_run(seed_dir: Path) -> dict[str, Any]:
 
 def write_run(seed_dir: Path, record: Mapping[str, Any]) -> None:
     """Replace run.json."""
-    own_dir(seed_dir).mkdir(exist_ok=True)
+    make_folder(own_dir(seed_dir))
     files.write_text(own_dir(seed_dir) / "run.json", json.dumps(record, indent=1) + "\n")
 
 
@@ -78,8 +86,7 @@ def read_whole(path: Path) -> dict[str, Any]:
 
 
 def _parsed(path: Path) -> dict[str, Any]:
-    with open(path, "rb") as file:
-        data = file.read()
+    data = files.read_whole(path)
     try:
         record = json.loads(data)
     except (ValueError, RecursionError):

@@ -54,8 +54,11 @@ def claim(seed_dir: str, owner: str) -> bool:
         return True
     _move(seed_dir, mine, WAITING_BATON)
     names = sorted({WAITING_BATON.name, *(baton.name for baton in found)})
-    what = " and ".join(names) + " stand side by side" if len(names) > 1 else "UNHATCHED is no plain file"
-    raise ConflictError(f"{what} in {seed_dir}: remove the one that is wrong")
+    if len(names) == 1:
+        raise ConflictError(f"{WAITING_BATON.name} is no plain file in {seed_dir}: remove it")
+    raise ConflictError(
+        f"{' and '.join(names)} stand side by side in {seed_dir}: remove the one that is wrong"
+    )
 
 
 def note_process(seed_dir: str | Path, owner: str, session: int, token: str) -> None:
@@ -187,7 +190,7 @@ def _crash_from(source: Baton, seed_dir: Path, owner: str, report: str, worked_b
     text = f"Crashed at: {attempts.time_stamp()} by {owner}{about}\n{report.rstrip()}\n"
     data = text.encode("utf-8", "replace")[:MAX_REPORT].decode("utf-8", "ignore")
     with contextlib.suppress(OSError):
-        attempts.own_dir(seed_dir).mkdir(exist_ok=True)
+        attempts.make_folder(attempts.own_dir(seed_dir))
         files.write_text(attempts.own_dir(seed_dir) / f"report.{owner}", data)
     _write_into(seed_dir, source, data)
     _move_or_raise(seed_dir, source, CRASHED_BATON)
@@ -276,5 +279,5 @@ def _seconds_untouched(seed_dir: Path) -> float:
         for name in folders + names:
             with contextlib.suppress(FileNotFoundError):
                 newest = max(newest, os.lstat(os.path.join(folder, name)).st_mtime)
-    attempts.own_dir(seed_dir).mkdir(exist_ok=True)
+    attempts.make_folder(attempts.own_dir(seed_dir))
     return files.server_time(attempts.own_dir(seed_dir)) - newest

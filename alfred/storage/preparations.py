@@ -18,7 +18,8 @@ from typing import Any
 from alfred import files
 from alfred.errors import StorageError
 from alfred.storage.attempts import read_record, read_whole
-from alfred.storage.survey import EXPERIMENT, numbered_folders
+from alfred.storage.survey import EXPERIMENT
+from alfred.utils.numbered import numbered_folders
 
 _TRIES = 1000
 
@@ -122,5 +123,5 @@ def _last_number(storage_dir: Path) -> int:
 def _folders(storage_dir: Path) -> Iterator[tuple[int, Path]]:
     folder = storage_dir / ".alfred" / "preparations"
     if folder.is_dir():
-        for number, path in numbered_folders(folder, re.compile(r"([0-9]{1,15})")):
+        for number, path in numbered_folders(folder, ""):
             yield number, Path(path)

@@ -26,6 +26,9 @@ def put_back(seed_dir: Path, mine: Baton, note: str, *, keep_files: bool = False
     """
     number = attempts.read_attempts(seed_dir).attempt
     shelf = attempts.own_dir(seed_dir) / "attempts" / str(number)
+    for folder in (attempts.own_dir(seed_dir), shelf.parent, shelf):
+        if folder.is_symlink():  # whatever is moved and deleted there would be so elsewhere
+            folder.unlink()
     left = _left_by_attempt(seed_dir, keep_files)
     if left:  # else a full disk would keep a run that never began from waiting again
         shelf.mkdir(parents=True, exist_ok=True)
@@ -55,7 +58,7 @@ def _left_by_attempt(seed_dir: Path, keep_files: bool) -> list[Path]:
 
 def _leave_note(baton: Path, note: str) -> None:
     with contextlib.suppress(OSError):  # on a full disk the note is lost, not the change of state
-        handle = os.open(baton, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
+        handle = os.open(baton, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             os.write(handle, f"waiting again since {attempts.time_stamp()}: {note}\n".encode())
         finally:

@@ -19,8 +19,9 @@ from alfred.storage.flags import State
 from alfred.storage.leases import Verdict
 from alfred.storage.leftovers import find_leftovers
 from alfred.storage.owners import Owner, read_owner
-from alfred.storage.survey import EXPERIMENT, Judge, Run, numbered_folders, storage_dirs, survey
+from alfred.storage.survey import EXPERIMENT, Judge, Run, storage_dirs, survey
 from alfred.storage.tree_damage import Damage, Kind
+from alfred.utils.numbered import numbered_folders
 from alfred.utils.storage_names import is_storage_name
 
 _LAYING = "laying."
