@@ -74,7 +74,7 @@ def test_a_sound_project_on_a_sound_disk_is_well_and_nothing_in_it_changes(proje
     assert everything(project) == before
     assert (record["directory"], record["other"]) == (str(project / "storage"), None)
     assert findings["writing"]["level"] == findings["names"]["level"] == "ok"
-    for race in ("claim (rename)", "create (O_EXCL)", "reserve (mkdir)", "folder over folder"):
+    for race in RACES:
         assert findings[race]["numbers"]["rounds"] > 0
         assert findings[race]["numbers"]["double"] == findings[race]["numbers"]["lost"] == 0
     assert findings["conflicts"]["measured"] == "none (of 24 runs)"
@@ -162,6 +162,9 @@ def damage(storage_dir, killed):
     ]
 
 
+# What a busy machine may turn into a note: races that hardly overlapped, a slow disk.
+RACES = {"claim (rename)", "create (O_EXCL)", "reserve (mkdir)", "folder over folder"}
+UNSURE = {"project", "file system", "writing to disk"} | RACES
 NOTED = {
     "plots and summaries of the dead",
     "markers of work in progress",
@@ -278,7 +281,7 @@ def test_a_file_system_that_breaks_a_promise_is_found_out(kind, problems, notes,
         check=False,
     )
     assert levels(ran, "problem") == problems
-    assert levels(ran, "note") - {"project", "file system", "writing to disk"} == notes
+    assert levels(ran, "note") - UNSURE == notes
     assert "left behind" not in ran.stderr
     assert ran.returncode == (1 if problems else 0)
 
@@ -324,7 +327,8 @@ def test_a_disk_that_is_full_is_a_problem_and_is_left_empty_of_probes(tmp_path):
     assert findings["free space"]["level"] == "problem"
     assert findings["free space"]["numbers"]["runs"] == 0
     assert findings["writing to disk"]["measured"] == "No space left on device"
-    assert findings["claim (rename)"]["level"] == "ok"
+    assert levels(ran, "problem") == {"free space", "writing to disk"}
+    assert findings["claim (rename)"]["numbers"]["rounds"] > 0
     assert (tmp_path / "left").read_text() == "fill\n"
 
 
