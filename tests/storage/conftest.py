@@ -34,11 +34,12 @@ def _exit_code(pid):
 @pytest.fixture
 def child(tmp_path):
     """`child(work, kill_before=n)`: call it in a process of its own, killed before its `n`th change to the
-    disk (a write counts twice: before it, and half done); its exit code, -9 when it was killed."""
+    disk (a write counts twice: before it, and half done); its exit code, -9 when it was killed. What it does
+    in `before` does not count."""
 
-    def run(work, kill_before=0):
+    def run(work, kill_before=0, before=lambda: None):
         killing = [lambda: system_calls["signal_at"](kill_before, tmp_path)] if kill_before else []
-        return _exit_code(_start(work, *killing))
+        return _exit_code(_start(work, before, *killing))
 
     return run
 
