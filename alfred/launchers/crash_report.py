@@ -3,63 +3,103 @@
 from __future__ import annotations
 
 import os
-import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from alfred.launchers import memory
+from alfred.launchers.deaths import Death
+from alfred.launchers.notes import Begun
+from alfred.launchers.raised import Raised
+from alfred.launchers.readable import as_seen
 from alfred.launchers.tasks import Ended
+from alfred.storage.owners import Owner
+from alfred.storage.peek import end_of, start_of
 
-_TAIL = 20_000  # bytes of each log that are looked at
-_LINES = 30
+# Bytes; all sections together stay below the MiB that a report may have.
+_TAIL = 128_000  # of each log that are looked at
+_TRACES = 128_000
+_SECTION = 128_000
+_LINES = 40
 
-
-def what_happened(ended: Ended | None, raised: Mapping[str, Any] | None, stopped: str) -> str:
-    """The end of a run in one line. `stopped` says why the launcher itself ended it, "" if it did not."""
-    if stopped:
-        return stopped
-    if raised is not None:
-        return str(raised["error"]).splitlines()[0]
-    if ended is None or ended.status is None:
-        return "the process of the run is gone"
-    if os.WIFSIGNALED(ended.status):
-        number = os.WTERMSIG(ended.status)
-        return f"killed by {_signal_name(number)}" + (" (core dumped)" if os.WCOREDUMP(ended.status) else "")
-    return f"the process left with exit status {os.WEXITSTATUS(ended.status)} before main() returned"
+Facts = Mapping[str, object]
 
 
-def compose(
-    seed_dir: str, headline: str, facts: Mapping[str, object], raised: Mapping[str, Any] | None
-) -> str:
-    """The report: headline, facts, the last lines of what the run wrote, the traceback."""
-    parts = [f"Error: {headline}\n" + "\n".join(f"{name}: {value}" for name, value in facts.items() if value)]
-    for title, path in (("output.out", "output.out"), ("logger.out", "logger.out")):
-        if lines := last_lines(Path(seed_dir) / path):
-            parts.append(f"--- the last lines of {title}\n{lines}")
-    if trace := last_lines(Path(seed_dir) / ".alfred" / "faults.out", 200):
-        parts.append(f"--- where Python was\n{trace}")
-    if raised is not None:
-        parts.append(f"--- traceback\n{str(raised['traceback']).rstrip()}")
-    if parts[-1].splitlines()[-1] != headline:
-        parts.append(headline)
+def facts(begun: Begun, owner: Owner, ended: Ended | None, limit: int | None) -> Facts:
+    """Who ran it, where, for how long and with how much; `limit` is what it might use of memory, in bytes."""
+    return {
+        "Attempt": begun.attempt,
+        "Host": owner.host,
+        "Process": ended.pid if ended else "",
+        "Cluster job": _job(owner),
+        "Wall time": f"{time.monotonic() - begun.since:.1f} s",
+        "Processor time": f"{ended.cpu_seconds:.1f} s" if ended else "",
+        "Peak memory": _mebibytes(ended.peak_memory if ended else None),
+        "Memory limit": _mebibytes(limit),
+        "Memory of the machine": _mebibytes(memory.of_machine()),
+    }
+
+
+def compose(seed_dir: Path, death: Death, known: Facts, raised: Raised | None) -> str:
+    """The report: what it died of, what is known, where Python was, last lines, the traceback."""
+    head = {
+        "Error": death.headline,
+        "Where": death.where,
+        "Signature": death.signature,
+        "Out of memory": "MemoryError was raised" if raised and raised.memory else "",
+        "Signal": death.signal,
+        "Exit status": death.exit_status,
+        **known,
+    }
+    parts = ["\n".join(f"{name}: {value}" for name, value in head.items() if value not in ("", None))]
+    parts += [section for name in ("output.out", "logger.out") if (section := _last_lines(seed_dir / name))]
+    if trace := faults(seed_dir):
+        parts.append(f"--- where Python was\n{_within(trace.rstrip(), _SECTION)}")
+    if raised is not None and raised.traceback:
+        lines = as_seen(raised.traceback.encode("utf-8", "replace"))
+        parts.append("--- traceback\n" + _within("\n".join(lines), 4 * _SECTION))
+    if parts[-1].splitlines()[-1] != death.headline:
+        parts.append(death.headline)
     return "\n\n".join(parts)
 
 
-def last_lines(path: Path, how_many: int = _LINES) -> str:
-    """The end of a text file; empty when there is none."""
+def faults(seed_dir: Path) -> str:
+    """What faulthandler wrote when the process of the run died; "" when it did not."""
     try:
-        with open(path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL))
-            text = file.read(_TAIL).decode("utf-8", "replace")
+        return start_of(seed_dir / ".alfred" / "faults.out", _TRACES).data.decode("utf-8", "replace")
     except OSError:
         return ""
-    return "\n".join(text.rstrip().splitlines()[-how_many:])
 
 
-def _signal_name(number: int) -> str:
+def _last_lines(path: Path) -> str:
+    """The end of a log as a section; empty when there is none."""
     try:
-        known = signal.Signals(number)
-    except ValueError:
-        return f"signal {number}"
-    return f"{known.name} ({signal.strsignal(number)})"
+        part = end_of(path, _TAIL)
+    except OSError:
+        return ""
+    lines = as_seen(part.data)
+    cut = part.size > len(part.data)
+    if cut and len(lines) > 1:
+        del lines[0]  # its beginning is missing
+    left_out = f" ({part.size} bytes in all)" if cut or len(lines) > _LINES else ""
+    text = _within("\n".join(lines[-_LINES:]), _SECTION)
+    return f"--- the last lines of {path.name}{left_out}\n{text}" if lines else ""
+
+
+def _within(text: str, most: int) -> str:
+    """A text of at most `most` bytes; what is missing is said in its middle."""
+    data = text.encode("utf-8", "replace")
+    if len(data) <= most:
+        return text
+    start, end = data[: most // 2], data[-most // 2 :]
+    left_out = f"\n... {len(data) - most} bytes left out ...\n"
+    return start.decode("utf-8", "ignore") + left_out + end.decode("utf-8", "ignore")
+
+
+def _job(owner: Owner) -> str:
+    array, task = (os.environ.get(f"SLURM_ARRAY_{name}") for name in ("JOB_ID", "TASK_ID"))
+    return f"{owner.job} (task {task} of array job {array})" if owner.job and array and task else owner.job
+
+
+def _mebibytes(size: int | None) -> str:
+    return "" if not size else f"{size / 2**20:.0f} MiB"
