@@ -46,8 +46,7 @@ def launch_schedule(
 ) -> LaunchReport:
     """Run what waits in the storage directories of a list file, or in one; how it went.
 
-    Any number of launches may do so at once. Times are in seconds; `experiments` and `seeds` select by
-    number, as in "3,7" or "1-5"; `max_identical_crashes` is as in LaunchPlan.
+    Any number may do so at once. Times are in seconds, `experiments` and `seeds` as in "3,7" or "1-5".
 
     Raises:
         UsageError: options that contradict each other or make no sense.
@@ -59,7 +58,7 @@ def launch_schedule(
     from alfred.utils.directory_tree import get_root
 
     _check_in_process(in_process, n_processes, timeout)
-    only_experiments, only_seeds = cli.numbers("--experiments", experiments), cli.numbers("--seeds", seeds)
+    only = {"experiments": cli.numbers("--experiments", experiments), "seeds": cli.numbers("--seeds", seeds)}
     environments = _environments(n_processes, gpus, threads_per_run)
     owner = this_process()
     with _loaded(start_method, in_process, environments[0], owner) as launcher:
@@ -73,8 +72,7 @@ def launch_schedule(
             environments=tuple(environments),
             max_runs=n_experiments_per_proc,
             order=order,
-            experiments=only_experiments,
-            seeds=only_seeds,
+            **only,
             use_pbar=use_pbar,
             timeout=timeout,
             grace=grace,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from alfred.launchers import memory
 from alfred.launchers.deaths import Death
+from alfred.launchers.frames import without_alfreds
 from alfred.launchers.notes import Begun
 from alfred.launchers.raised import Raised
 from alfred.launchers.readable import as_seen
@@ -54,7 +55,7 @@ def compose(seed_dir: Path, death: Death, known: Facts, raised: Raised | None) -
     parts = ["\n".join(f"{name}: {value}" for name, value in head.items() if value not in ("", None))]
     parts += [section for name in ("output.out", "logger.out") if (section := _last_lines(seed_dir / name))]
     if trace := faults(seed_dir):
-        parts.append(f"--- where Python was\n{_within(trace.rstrip(), _SECTION)}")
+        parts.append(f"--- where Python was\n{_within(without_alfreds(trace).rstrip(), _SECTION)}")
     if raised is not None and raised.traceback:
         lines = as_seen(raised.traceback.encode("utf-8", "replace"))
         parts.append("--- traceback\n" + _within("\n".join(lines), 4 * _SECTION))

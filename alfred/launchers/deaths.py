@@ -10,9 +10,11 @@ from pathlib import Path
 
 from alfred.launchers.frames import Frame, last_own
 from alfred.launchers.raised import Raised
-from alfred.launchers.readable import one_line
+from alfred.launchers.readable import one_line, shortened
 from alfred.launchers.tasks import Ended
 from alfred.storage.crashes import normalised
+
+_LONGEST_IN_LOG = 300
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,11 @@ class Death:
     where: str = ""
     signal: str = ""
     exit_status: int | None = None
+
+    @property
+    def short(self) -> str:
+        """The headline for a log."""
+        return shortened(self.headline, _LONGEST_IN_LOG)
 
 
 def of_run_out_of_time(headline: str, raised: Raised | None) -> Death:

@@ -88,13 +88,13 @@ class Endings:
 
     def _crash(self, active: Active) -> State:
         death = self._death(active)
-        self._note(active, f"crashed: {death.headline}"[:1000])
+        self._note(active, f"crashed: {death.headline}")
         known = crash_report.facts(active.begun, self._owner, active.ended, self._memory.limit())
         text = crash_report.compose(active.seed_dir, death, known, active.raised)
         batons.crash(active.seed_dir, self._owner.name, text)
         active.death = death.signature
         self._report.crashed += 1
-        self._say(active.claimed.storage_dir, f"{active.name} crashed: {death.headline}")
+        self._say(active.claimed.storage_dir, f"{active.name} crashed: {death.short}")
         return State.CRASHED
 
     def _death(self, active: Active) -> Death:

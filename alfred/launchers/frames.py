@@ -66,6 +66,16 @@ def of_faults(text: str) -> list[Frame]:
     return [Frame(file, int(line), function) for file, line, function in reversed(found)]
 
 
+def without_alfreds(text: str) -> str:
+    """faulthandler's text without the calls above main()."""
+    lines = []
+    for line in text.splitlines():
+        frame = _FRAME.match(line)
+        if frame is None or not (is_alfreds(frame[1]) or frame[1] == "<frozen runpy>"):
+            lines.append(line)
+    return "\n".join(lines)
+
+
 def last_own(frames: Sequence[Frame]) -> Frame | None:
     """The last call in the user's own code; the last of all where none is."""
     own = [frame for frame in frames if frame.is_own]

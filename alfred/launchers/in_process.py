@@ -87,15 +87,18 @@ class InProcessLauncher:
         self._processor_time = time.process_time()
         try:
             begun = notes.begin(seed_dir, self._owner, package_versions())
+            raised = None
             try:
                 self._call_main(seed_dir, begun.attempt, plan)
                 sync_tree(seed_dir)
             except BaseException as error:
-                if not self._stopping:
-                    return self._crash(claimed, begun, describe(error, plan.project))
-            if not self._stopping:
+                raised = describe(error, plan.project)
+            if self._stopping:
+                self._put_back(claimed, begun)
+            elif raised is not None:  # the error itself is gone by now, with all that it kept in memory
+                return self._crash(claimed, begun, raised)
+            else:
                 return self._complete(claimed, begun)
-            self._put_back(claimed, begun)
         except OvertakenError as error:
             self._report.overtaken += 1
             self._log(claimed.storage_dir, str(error))
@@ -145,11 +148,11 @@ class InProcessLauncher:
     def _crash(self, claimed: Claimed, begun: notes.Begun, raised: Raised) -> str:
         death = deaths.of_raised(raised)
         seed_dir = Path(claimed.seed_dir)
-        notes.end(seed_dir, begun, {"process": os.getpid(), "how": f"crashed: {death.headline}"[:1000]})
+        notes.end(seed_dir, begun, {"process": os.getpid(), "how": f"crashed: {death.headline}"})
         known = crash_report.facts(begun, self._owner, self._used(), self._memory.limit())
         batons.crash(seed_dir, self._owner.name, crash_report.compose(seed_dir, death, known, raised))
         self._report.crashed += 1
-        self._log(claimed.storage_dir, f"{name_of(claimed)} crashed: {death.headline}")
+        self._log(claimed.storage_dir, f"{name_of(claimed)} crashed: {death.short}")
         return death.signature
 
     def _used(self) -> Ended:

@@ -16,7 +16,7 @@ from alfred.launchers import frames
 from alfred.launchers.readable import shortened
 
 _LONGEST = 120_000  # characters of a traceback that are kept, half of them from its end
-_LONGEST_ERROR = 2000
+_LONGEST_ERROR = 1000
 _FIRST_FRAMES, _LAST_FRAMES = 100, 200  # that are kept of a deeper traceback
 _MOST_RELATIVES = 1000
 _NAMED_IN_GROUP = 3

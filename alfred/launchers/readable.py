@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
 
 _LONGEST_LINE = 2000  # characters; of a longer line both ends are kept
+_FEW_TIMES = 3  # so often a line may come before it is counted
 _FEW_SIGNS = 8  # so many that are no text may stand in a line of text
 # In this order: a text sequence (window titles and links), a control sequence, any other escape, one sign.
 _TOKENS = re.compile(
@@ -18,7 +20,7 @@ def as_seen(data: bytes) -> list[str]:
     """The lines that would stand on an endless terminal, blank ones at the end left out.
 
     A bar that was drawn again and again is one line; other control characters are dropped, what is no text
-    is counted, of long lines both ends are kept.
+    and lines that come again and again are counted, of long lines both ends are kept.
     """
     screen = _Screen()
     for token in _TOKENS.finditer(data.decode("utf-8", "replace")):
@@ -29,7 +31,9 @@ def as_seen(data: bytes) -> list[str]:
             screen.move(sign)
         elif command is not None:
             screen.control(command, arguments)
-    lines = [_line(line) for line in screen.lines]
+    lines = [
+        line for found, same in groupby(map(_line, screen.lines)) for line in _once(found, len(list(same)))
+    ]
     while lines and not lines[-1]:
         lines.pop()
     return lines
@@ -79,11 +83,18 @@ class _Screen:
             self.lines[self._row] = "" if arguments == "2" else self.lines[self._row][: self._column]
 
 
+def _once(line: str, times: int) -> list[str]:
+    """A line that comes `times` times; a few times, or a blank one, it may."""
+    if times <= _FEW_TIMES or not line:
+        return [line] * times
+    return [line, f"[the same line {times - 1} more times]"]
+
+
 def _line(line: str) -> str:
     line = line.rstrip()
     no_text = line.count("\ufffd")
     if no_text > _FEW_SIGNS and 5 * no_text > len(line):
-        return f"[{len(line)} characters that are no text]"
+        return "[a line that is no text]"
     return shortened(
         "".join(sign if sign.isprintable() or sign == "\t" else "" for sign in line), _LONGEST_LINE
     )
