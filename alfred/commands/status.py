@@ -297,6 +297,8 @@ def _print_kinds(root: Path, found: Overview, only_theirs: Sequence[dict[str, An
     """One paragraph for each group of crashes."""
     from alfred.report.tables import escaped
 
+    if not found.crashes:
+        print("\nNothing has crashed.")
     for group, values in zip(found.crashes[:_SHOWN_CRASHES], only_theirs, strict=False):
         example, count = group.example, len(group.reports)
         whose = ", reports of attempts that the run was taken from" if example.overtaken else ""

@@ -26,8 +26,9 @@ _LINES = 40
 Facts = Mapping[str, object]
 
 
-def facts(begun: Begun, owner: Owner, ended: Ended | None, limit: int | None) -> Facts:
-    """Who ran it, where, for how long and with how much; `limit` is what it might use of memory, in bytes."""
+def facts(begun: Begun, owner: Owner, ended: Ended | None, limit: int | None, kills: int) -> Facts:
+    """Who ran it, where, for how long and with how much; `limit` is what it might use of memory, in bytes,
+    `kills` how often the kernel killed for want of memory beside it."""
     return {
         "Attempt": begun.attempt,
         "Host": owner.host,
@@ -38,6 +39,7 @@ def facts(begun: Begun, owner: Owner, ended: Ended | None, limit: int | None) ->
         "Peak memory": _mebibytes(ended.peak_memory if ended else None),
         "Memory limit": _mebibytes(limit),
         "Memory of the machine": _mebibytes(memory.of_machine()),
+        "Killed meanwhile in its control group for want of memory": kills or "",
     }
 
 
@@ -47,7 +49,7 @@ def compose(seed_dir: Path, death: Death, known: Facts, raised: Raised | None) -
         "Error": death.headline,
         "Where": death.where,
         "Signature": death.signature,
-        "Out of memory": "MemoryError was raised" if raised and raised.memory else "",
+        "Out of memory": death.out_of_memory,
         "Signal": death.signal,
         "Exit status": death.exit_status,
         **known,

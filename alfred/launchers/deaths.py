@@ -20,13 +20,15 @@ _LONGEST_IN_LOG = 300
 @dataclass(frozen=True)
 class Death:
     """`headline` is the line that people read, `signature` what all deaths of one kind have in common,
-    `where` the last call in the user's code; `signal` or `exit_status` if that was how its process ended."""
+    `where` the last call in the user's code; `signal` or `exit_status` if that was how its process ended;
+    `out_of_memory` what says that it was for want of memory, "" if nothing does."""
 
     headline: str
     signature: str
     where: str = ""
     signal: str = ""
     exit_status: int | None = None
+    out_of_memory: str = ""
 
     @property
     def short(self) -> str:
@@ -42,13 +44,14 @@ def of_run_out_of_time(headline: str, raised: Raised | None) -> Death:
 def of_raised(raised: Raised) -> Death:
     """A run whose main() raised."""
     headline = one_line(raised.error)
+    memory = "MemoryError was raised" if raised.memory else ""
     message = headline.removeprefix(raised.kind).removeprefix(": ")
     if raised.signal is not None or not raised.place:  # where a signal from outside came is chance
-        return Death(headline, normalised(headline), raised.where)
+        return Death(headline, normalised(headline), raised.where, out_of_memory=memory)
     place = f"{raised.kind} at {raised.place}"
     # "SystemExit: 3" is looked at whole: the number is what tells it from others.
     known = normalised(f"{raised.kind}: {message}").removeprefix(f"{raised.kind}: ") if message else ""
-    return Death(headline, f"{place}: {known}" if known else place, raised.where)
+    return Death(headline, f"{place}: {known}" if known else place, raised.where, out_of_memory=memory)
 
 
 def of_process(ended: Ended | None, stood: Sequence[Frame], project: Path, out_of_memory: str) -> Death:
@@ -61,10 +64,10 @@ def of_process(ended: Ended | None, stood: Sequence[Frame], project: Path, out_o
         return Death(headline, headline, exit_status=code)
     name, meaning = _signal_names(os.WTERMSIG(ended.status))
     if name == "SIGKILL":
-        if out_of_memory:
-            headline = f"out of memory: killed by SIGKILL, {out_of_memory}"
-            return Death(headline, "out of memory: killed by SIGKILL", signal=name)
-        return Death("killed by SIGKILL; nobody said why", "killed by SIGKILL; nobody said why", signal=name)
+        headline = (
+            "out of memory: killed by SIGKILL" if out_of_memory else "killed by SIGKILL; nobody said why"
+        )
+        return Death(headline, headline, signal=name, out_of_memory=out_of_memory)
     own = last_own(stood)
     return Death(
         f"killed by {name}{meaning}" + (" (core dumped)" if os.WCOREDUMP(ended.status) else ""),

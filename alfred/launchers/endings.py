@@ -89,7 +89,8 @@ class Endings:
     def _crash(self, active: Active) -> State:
         death = self._death(active)
         self._note(active, f"crashed: {death.headline}")
-        known = crash_report.facts(active.begun, self._owner, active.ended, self._memory.limit())
+        kills = self._memory.kills() - active.kills_before
+        known = crash_report.facts(active.begun, self._owner, active.ended, self._memory.limit(), kills)
         text = crash_report.compose(active.seed_dir, death, known, active.raised)
         batons.crash(active.seed_dir, self._owner.name, text)
         active.death = death.signature

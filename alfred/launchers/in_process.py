@@ -149,7 +149,7 @@ class InProcessLauncher:
         death = deaths.of_raised(raised)
         seed_dir = Path(claimed.seed_dir)
         notes.end(seed_dir, begun, {"process": os.getpid(), "how": f"crashed: {death.headline}"})
-        known = crash_report.facts(begun, self._owner, self._used(), self._memory.limit())
+        known = crash_report.facts(begun, self._owner, self._used(), self._memory.limit(), 0)
         batons.crash(seed_dir, self._owner.name, crash_report.compose(seed_dir, death, known, raised))
         self._report.crashed += 1
         self._log(claimed.storage_dir, f"{name_of(claimed)} crashed: {death.short}")

@@ -15,7 +15,7 @@ from alfred.storage import processes
 _MOST_RECORDS = 200_000  # of the kernel's log; each is read by a call of its own
 _CLOCKS_APART = 5.0  # seconds by which the log's clock may be off
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"  # the kernel's log numbers processes as this one does
-_RECORD = re.compile(rb"^\d+,\d+,(\d+),[^;]*;.*Killed process (\d+)[ ,]", re.MULTILINE)
+_RECORD = re.compile(rb"^\d+,\d+,(\d+),[^;]*;(.*Killed process (\d+)[ ,].*)$", re.MULTILINE)
 _NO_LIMIT = 1 << 60
 
 
@@ -43,7 +43,7 @@ class Memory:
         return 0
 
     def evidence(self, pid: int, before: int, since: float) -> str:
-        """Who says that process `pid`, killed by SIGKILL, was killed for want of memory; "": nobody.
+        """What says that process `pid`, killed by SIGKILL, was killed for want of memory; "": nothing does.
 
         `before` is what `kills()` was when the run began, `since` when that was (monotonic clock). Of
         several runs that were killed each needs a kill of its own.
@@ -51,8 +51,8 @@ class Memory:
         kills = self.kills() - max(before, self._explained)
         if kills > 0:
             self._explained = max(before, self._explained) + 1
-        if self._log_names(pid, since):
-            return "the kernel's log names its process"
+        if line := self._line_of_log(pid, since):
+            return f"the kernel's log says: {line}"
         return "the kernel killed for want of memory in its control group" if kills > 0 else ""
 
     def limit(self) -> int | None:
@@ -66,14 +66,14 @@ class Memory:
         least = min(limits, default=_NO_LIMIT)
         return least if least < _NO_LIMIT else None
 
-    def _log_names(self, pid: int, since: float) -> bool:
+    def _line_of_log(self, pid: int, since: float) -> str:
         if processes.pid_namespace() != _FIRST_PID_NAMESPACE:
-            return False
-        return any(
-            int(number) == pid and int(when) / 1e6 > since - _CLOCKS_APART
-            for record in _records(self._log)
-            for when, number in _RECORD.findall(record)
-        )
+            return ""
+        for record in _records(self._log):
+            for when, line, number in _RECORD.findall(record):
+                if int(number) == pid and int(when) / 1e6 > since - _CLOCKS_APART:
+                    return str(line.decode("ascii", "replace"))
+        return ""
 
 
 def of_machine() -> int | None:
