@@ -17,10 +17,9 @@ from alfred.launchers.tasks import Ended
 from alfred.storage.owners import Owner
 from alfred.storage.peek import end_of, start_of
 
-# Bytes; all sections together stay below the MiB that a report may have.
-_TAIL = 128_000  # of each log that are looked at
-_TRACES = 128_000
-_SECTION = 128_000
+# Bytes that are looked at. With a traceback (alfred.launchers.raised) that is below the MiB of a report.
+_TAIL = 64_000
+_TRACES = 64_000
 _LINES = 40
 
 Facts = Mapping[str, object]
@@ -57,10 +56,10 @@ def compose(seed_dir: Path, death: Death, known: Facts, raised: Raised | None) -
     parts = ["\n".join(f"{name}: {value}" for name, value in head.items() if value not in ("", None))]
     parts += [section for name in ("output.out", "logger.out") if (section := _last_lines(seed_dir / name))]
     if trace := faults(seed_dir):
-        parts.append(f"--- where Python was\n{_within(without_alfreds(trace).rstrip(), _SECTION)}")
+        parts.append(f"--- where Python was\n{without_alfreds(trace).rstrip()}")
     if raised is not None and raised.traceback:
         lines = as_seen(raised.traceback.encode("utf-8", "replace"))
-        parts.append("--- traceback\n" + _within("\n".join(lines), 4 * _SECTION))
+        parts.append("\n".join(["--- traceback", *lines]))
     if parts[-1].splitlines()[-1] != death.headline:
         parts.append(death.headline)
     return "\n\n".join(parts)
@@ -69,9 +68,11 @@ def compose(seed_dir: Path, death: Death, known: Facts, raised: Raised | None) -
 def faults(seed_dir: Path) -> str:
     """What faulthandler wrote when the process of the run died; "" when it did not."""
     try:
-        return start_of(seed_dir / ".alfred" / "faults.out", _TRACES).data.decode("utf-8", "replace")
+        part = start_of(seed_dir / ".alfred" / "faults.out", _TRACES)
     except OSError:
         return ""
+    more = part.size - len(part.data)
+    return part.data.decode("utf-8", "replace") + (f"\n[{more} bytes more were written]" if more > 0 else "")
 
 
 def _last_lines(path: Path) -> str:
@@ -85,18 +86,7 @@ def _last_lines(path: Path) -> str:
     if cut and len(lines) > 1:
         del lines[0]  # its beginning is missing
     left_out = f" ({part.size} bytes in all)" if cut or len(lines) > _LINES else ""
-    text = _within("\n".join(lines[-_LINES:]), _SECTION)
-    return f"--- the last lines of {path.name}{left_out}\n{text}" if lines else ""
-
-
-def _within(text: str, most: int) -> str:
-    """A text of at most `most` bytes; what is missing is said in its middle."""
-    data = text.encode("utf-8", "replace")
-    if len(data) <= most:
-        return text
-    start, end = data[: most // 2], data[-most // 2 :]
-    left_out = f"\n... {len(data) - most} bytes left out ...\n"
-    return start.decode("utf-8", "ignore") + left_out + end.decode("utf-8", "ignore")
+    return "\n".join([f"--- the last lines of {path.name}{left_out}", *lines[-_LINES:]]) if lines else ""
 
 
 def _job(owner: Owner) -> str:
