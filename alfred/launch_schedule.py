@@ -42,11 +42,11 @@ def launch_schedule(
     seeds: str | None = None,
     threads_per_run: int | None = None,
     start_method: str = "forkserver",
+    max_identical_crashes: int | None = None,
 ) -> LaunchReport:
     """Run what waits in the storage directories of a list file, or in one; how it went.
 
-    Any number of launches may do so at once. Times are in seconds; `experiments` and `seeds` select by
-    number, as in "3,7" or "1-5".
+    Any number may do so at once. Times are in seconds, `experiments` and `seeds` as in "3,7" or "1-5".
 
     Raises:
         UsageError: options that contradict each other, make no sense or select no run.
@@ -57,7 +57,7 @@ def launch_schedule(
     from alfred.utils.directory_tree import get_root
 
     _check_in_process(in_process, n_processes, timeout)
-    only_experiments, only_seeds = cli.numbers("--experiments", experiments), cli.numbers("--seeds", seeds)
+    only = {"experiments": cli.numbers("--experiments", experiments), "seeds": cli.numbers("--seeds", seeds)}
     environments = _environments(n_processes, gpus, threads_per_run)
     owner = this_process()
     with _loaded(start_method, in_process, environments[0], owner) as launcher:
@@ -71,12 +71,12 @@ def launch_schedule(
             environments=tuple(environments),
             max_runs=n_experiments_per_proc,
             order=order,
-            experiments=only_experiments,
-            seeds=only_seeds,
+            **only,
             use_pbar=use_pbar,
             timeout=timeout,
             grace=grace,
             log_level=log_level,
+            max_identical_crashes=max_identical_crashes,
         )
         _check_choice(plan, experiments, seeds)
         report = launcher.launch(plan, _hooks())
@@ -133,6 +133,13 @@ def _add_how_much(options: argparse.ArgumentParser) -> None:
         type=_count,
         metavar="INT",
         help="runs that each of these does at most (default: no limit)",
+    )
+    group.add_argument(
+        "--max_identical_crashes",
+        type=_count_or_none,
+        metavar="INT|none",
+        help="where the first so many runs of a storage directory die the same death, start no more of it; "
+        "none or 0: go on whatever happens (default: 5 where nothing has completed yet)",
     )
     group.add_argument(
         "--threads_per_run",
@@ -210,6 +217,10 @@ def _count(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return int(text)
+
+
+def _count_or_none(text: str) -> int:
+    return 0 if text.lower() in ("none", "0") else _count(text)
 
 
 def _count_or_auto(text: str) -> int | str:

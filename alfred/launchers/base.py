@@ -26,7 +26,9 @@ class LaunchPlan:
     `storage_dirs` are worked in this order. `order` is "experiment" or "seed" (then the first seed of every
     experiment comes before the second). `experiments` and `seeds` select by number, None is all of them.
     `environments` hold variables for each of the worker slots, whose number is theirs; `max_runs` is how
-    many runs a slot takes at most. Times are in seconds.
+    many runs a slot takes at most. Times are in seconds. Where the first `max_identical_crashes` runs of a
+    storage directory died the same death no more of it are claimed; 0: never mind, None: a few of them, if
+    nothing has completed there.
     """
 
     project: Path
@@ -41,6 +43,7 @@ class LaunchPlan:
     timeout: float | None = None
     grace: float = 1.5
     log_level: int = 20
+    max_identical_crashes: int | None = None
 
     def takes(self, experiment: int, seed: int) -> bool:
         """Whether a run of these numbers is among those selected."""

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from alfred.errors import AlfredError
-from alfred.launchers.child import one_line
+from alfred.launchers.raised import one_line
 from alfred.project import load_evaluate, set_up
 
 

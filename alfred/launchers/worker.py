@@ -22,8 +22,11 @@ from alfred.launchers.active import NEVER, Active, name_of
 from alfred.launchers.base import STOP_SIGNALS, Hooks, LaunchPlan, LaunchReport
 from alfred.launchers.endings import Endings, Say
 from alfred.launchers.hooks import HookCaller
+from alfred.launchers.memory import Memory
 from alfred.launchers.progress import Display, Tally
 from alfred.launchers.queue import Claimed, Queue
+from alfred.launchers.raised import Raised
+from alfred.launchers.same_deaths import SameDeaths
 from alfred.launchers.starters import ForkServerGoneError
 from alfred.launchers.tasks import RunTask, Starter
 from alfred.launchers.wire import WireReader
@@ -57,9 +60,11 @@ class Worker:
     say: Say
     hooks: Hooks
     report: LaunchReport = field(default_factory=LaunchReport)
+    memory: Memory = field(default_factory=Memory)
 
     def __post_init__(self) -> None:
-        self._endings = Endings(self.leases.owner, self.report, self.say)
+        self._endings = Endings(self.leases.owner, self.plan.project, self.memory, self.report, self.say)
+        self._same_deaths = SameDeaths(self.plan.max_identical_crashes)
         self._queue = Queue(self.plan, self.leases, self._endings.pass_over)
         self._slots = [_Slot(env, self.plan.max_runs or NEVER) for env in self.plan.environments]
         self._hook_caller = HookCaller(self.hooks, self.leases, self.say)
@@ -113,6 +118,7 @@ class Worker:
         readable, writable = os.pipe()
         try:
             begun = notes.begin(Path(claimed.seed_dir), self.leases.owner, self.starter.versions())
+            kills = self.memory.kills()
             pid = self.starter.start(self._task(slot, claimed, begun), writable)
         except (OSError, AlfredError) as error:
             os.close(readable)
@@ -124,6 +130,7 @@ class Worker:
         self.display.started(name_of(claimed))
         active = Active(claimed, begun, WireReader(readable), pid, processes.start_token(pid) or "")
         active.deadline = begun.since + (self.plan.timeout or NEVER)
+        active.kills_before = kills
         return active
 
     def _task(self, slot: _Slot, claimed: Claimed, begun: notes.Begun) -> RunTask:
@@ -224,13 +231,13 @@ class Worker:
             elif "bar" in message:
                 self.display.bar(active.name, *message["bar"])
             elif "raised" in message:
-                active.raised = message["raised"]
+                active.raised = Raised.from_json(message["raised"])
             elif "done" in message:
                 active.is_done(_LEAVING)
 
     def _patience(self, active: Active) -> float:
         """A batch system tells all processes at once: a run that was hit may be heard of first."""
-        hit = active.raised is not None and active.raised.get("signal") and not active.told
+        hit = active.raised is not None and active.raised.signal is not None and not active.told
         return _PATIENCE if hit else 0.0
 
     # --- ending runs
@@ -285,6 +292,11 @@ class Worker:
         self.tally.moved(State.RUNNING, state)
         self._queue.let_go(active.claimed, again=state is State.WAITING)
         storage_dir = active.claimed.storage_dir
+        if state in (State.COMPLETED, State.CRASHED) and self._same_deaths.ended(
+            active.claimed, active.death
+        ):
+            self._queue.close(storage_dir)
+            self.say(storage_dir, self._same_deaths.told(active.claimed, active.death))
         self.leases.drop(storage_dir)
         busy = any(other.active.claimed.storage_dir == storage_dir for other in self._slots if other.active)
         if not (busy or stopping or self._queue.is_open(storage_dir)):

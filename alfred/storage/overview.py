@@ -71,12 +71,14 @@ class ActiveRun:
 
 @dataclass
 class Overview:
-    """All that `alfred status` shows."""
+    """All that `alfred status` shows. `completed_beside` are the completed runs of the storage directories in
+    which something has crashed."""
 
     storages: list[StorageStatus] = dataclasses.field(default_factory=list)
     active: list[ActiveRun] = dataclasses.field(default_factory=list)
     stopped: list[str] = dataclasses.field(default_factory=list)
     crashes: list[CrashGroup] = dataclasses.field(default_factory=list)
+    completed_beside: list[str] = dataclasses.field(default_factory=list)
     conflicts: list[str] = dataclasses.field(default_factory=list)
     unreadable: list[str] = dataclasses.field(default_factory=list)
 
@@ -113,7 +115,9 @@ def overview(
         result.active += _active(storage_dir, runs[Condition.RUNNING], judge, now())
         result.stopped += [run.seed_dir for run in runs[Condition.STOPPED]]
         result.conflicts += [run.conflict for run in runs[Condition.CONFLICT]]
-        crashed += [run.seed_dir for run in runs[Condition.CRASHED]]
+        if runs[Condition.CRASHED]:
+            crashed += [run.seed_dir for run in runs[Condition.CRASHED]]
+            result.completed_beside += [run.seed_dir for run in runs[Condition.COMPLETED]]
     result.crashes = group_crashes(crashed)
     return result
 

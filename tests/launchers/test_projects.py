@@ -13,7 +13,7 @@ LAST_LINES = {
     7: "ValueError: this run raises",
     8: "killed by SIGSEGV (Segmentation fault)",
     9: "the process left with exit status 0 before main() returned",
-    10: "killed by SIGKILL (Killed)",
+    10: "killed by SIGKILL; nobody said why",
     11: "ran out of its time: --timeout 2 seconds",
     12: "RecursionError: maximum recursion depth exceeded",
 }
