@@ -130,7 +130,8 @@ def test_a_config_unique_that_is_missing_or_broken_is_written_anew(search, updat
     done = update()
     assert done.returncode == 0
     assert f"{broken.relative_to(search.parent.parent)}: written anew (line 1: a JSON object" in done.stdout
-    assert f"{missing.relative_to(search.parent.parent)}: written anew (does not exist: check its name)" in done.stdout
+    place = missing.relative_to(search.parent.parent)
+    assert f"{place}: written anew (does not exist: check its name)" in done.stdout
     assert (read(broken), read(missing)) == ({"lr": 1, "seed": 1}, {"lr": 1, "seed": 2})
 
 

@@ -122,7 +122,7 @@ def test_a_report_that_names_another_owner_than_run_json_is_an_overtaken_attempt
 
 def test_who_found_a_run_dead_is_no_other_attempts_owner(report):
     """The report of a run that died three times is written by whoever put it back, and names whose it was."""
-    text = f"Crashed at: now by {ANOTHER} about {OWNER}\nError: died 3 times, the last time under {OWNER}\nFound dead.\n"
+    text = f"Crashed at: now by {ANOTHER} about {OWNER}\nError: died 3 times, the last time under {OWNER}\n"
     assert not read_report(report(text, OWNER)).overtaken
     assert not read_report(report("Crashed at: now\nby hand\n", OWNER)).overtaken
     assert not read_report(report(text, "nonsense")).overtaken
