@@ -120,10 +120,10 @@ def report_of(seed_dir: str) -> str:
     except OSError:
         return flag
     named = {word for word in first.split() if is_owner_name(word)}
-    if not named or not isinstance(owner, str) or owner in named:
+    if not named or not isinstance(owner, str) or not is_owner_name(owner) or owner in named:
         return flag
     copy = f"{own_dir(Path(seed_dir))}/report.{owner}"
-    return copy if is_owner_name(owner) and os.path.isfile(copy) else ""
+    return copy if os.path.isfile(copy) else ""
 
 
 def _last_line(path: str) -> str:
