@@ -128,14 +128,15 @@ def launch(asked: argparse.Namespace) -> dict[str, object]:
 
 
 def observe(asked: argparse.Namespace) -> dict[str, object]:
+    from alfred.storage import findings as finding
     from alfred.storage import recovery
     from alfred.storage.leases import Leases
 
     me = identity(asked)
-    findings = [recovery.find(storage_dir, me) for storage_dir in storage_dirs(asked.list_file)]
+    findings = [finding.find(storage_dir, me) for storage_dir in storage_dirs(asked.list_file)]
     at_once = sum(len(found.dead) for found in findings)
     if asked.what != "look":
-        recovery.watch(findings, me, lambda look, looks: None)
+        finding.watch(findings, me)
     put_back: list[str] = []
     if asked.what == "put_back":
         with closing(Leases(me)) as leases:
