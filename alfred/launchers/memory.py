@@ -67,7 +67,7 @@ class Memory:
         return least if least < _NO_LIMIT else None
 
     def _line_of_log(self, pid: int, since: float) -> str:
-        if processes.pid_namespace() != _FIRST_PID_NAMESPACE:
+        if _FIRST_PID_NAMESPACE not in processes.pid_namespace().split():
             return ""
         for record in _records(self._log):
             for when, line, number in _RECORD.findall(record):

@@ -291,8 +291,9 @@ def test_flags_that_are_no_plain_files_are_conflicts(root, storage_dir):
     (second / "UNHATCHED").unlink()
     (second / "UNHATCHED").symlink_to("config.json")
     assert [(one.kind, one.detail) for one in looked_at(root).damages] == [
-        (Kind.CONFLICT, "UNHATCHED is no plain file")
-    ] * 2
+        (Kind.CONFLICT, f"UNHATCHED is no plain file in {seed_dir}: remove it")
+        for seed_dir in (first, second)
+    ]
 
 
 def test_keys_that_main_adds_make_no_experiment_unequal(root, storage_dir):
