@@ -51,6 +51,7 @@ COMMANDS = {
     "benchmark": Command("alfred.benchmark", "summarize searches and compare them, or compare models"),
     "copy": Command("alfred.copy_config", "prepare the runs of a search again, with parameters changed"),
     "update": Command("alfred.update_config_unique", "bring config_unique.json in line with config.json"),
+    "cancel": Command("alfred.commands.cancel", "end the jobs of a search on a cluster"),
     "status": Command("alfred.commands.status", "show what waits, runs, has ended and has crashed"),
     "doctor": Command(
         "alfred.commands.doctor", "check the file system and the storage tree, mend what is safe"

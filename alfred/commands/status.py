@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from alfred.errors import UsageError
 if TYPE_CHECKING:
     from alfred.storage.crashes import CrashGroup
     from alfred.storage.overview import ActiveRun, Durations, Holder, Overview
+    from alfred.storage.scheduler import Job
 
 _SHOWN_RUNS = 40
 _SHOWN_CRASHES = 20
@@ -33,6 +35,7 @@ keys of --json, one object on standard output; times in seconds, null where some
                    your code, or null), overtaken (true: reports of attempts that the run was taken from),
                    runs (seed directories); with --crashes also only_theirs (the parameters whose value all
                    runs of the group share and no completed run has); most frequent first
+  jobs             of each on a cluster: id, name, state, node, reason, seconds_left; null: nobody answers
   conflicts        what is wrong with seed directories that hold several flags
   passed_over      storage directories that are missing or could not be read, each in a sentence"""
 
@@ -111,10 +114,18 @@ def _look(
     found = overview(
         storage_dirs, this_process(), looked=lambda how_many: progress(how_many, None, "runs looked at")
     )
+    found.jobs = _jobs(root, storage_dirs)
     for text in found.unreadable:
         cli.notice(escaped(text))
     cli.notice_no_runs(storage_dirs)
     return root, found, missing + found.unreadable
+
+
+def _jobs(root: Path, storage_dirs: Sequence[Path]) -> list[Job] | None:
+    from alfred.storage import scheduler, submissions
+
+    submitted = submissions.read(root, [path.name for path in storage_dirs])
+    return scheduler.queue([one.name for one in submitted])
 
 
 def _select(
@@ -166,6 +177,7 @@ def _as_record(
             _crash_record(group) | ({} if only_theirs is None else {"only_theirs": only_theirs[at]})
             for at, group in enumerate(found.crashes)
         ],
+        "jobs": None if found.jobs is None else [vars(job) for job in found.jobs],
         "conflicts": found.conflicts,
         "passed_over": list(passed_over),
     }
@@ -215,6 +227,7 @@ def _print(root: Path, found: Overview, only_theirs: Sequence[dict[str, Any]] | 
     if any(s.durations and s.durations.sampled < s.durations.completed for s in found.storages):
         print("Times per completed run: median (shortest to longest), from a sample where it says so.")
     _print_active(root, found.active)
+    _print_jobs(found)
     if found.stopped:
         print(f"\nStopped: {len(found.stopped)}, their processes are gone; `alfred clean` puts them back.")
     if found.conflicts:
@@ -262,6 +275,16 @@ def _print_active(root: Path, active: Sequence[ActiveRun]) -> None:
     )
     if len(active) > _SHOWN_RUNS:
         print(f"... and {len(active) - _SHOWN_RUNS} more; --json lists all")
+
+
+def _print_jobs(found: Overview) -> None:
+    from alfred.report.jobs import print_jobs
+
+    if found.jobs:
+        print()
+        print_jobs(found.jobs, Counter(run.holder.job for run in found.active))
+    elif found.jobs is None:
+        print("\nThere are jobs on a cluster, and squeue gives no answer here.")
 
 
 def _known_of(holder: Holder) -> str:

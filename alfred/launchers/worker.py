@@ -107,12 +107,27 @@ class Worker:
     def _fill(self) -> None:
         """Give every free slot a run, as long as there is one."""
         for slot in self._slots:
-            while slot.active is None and slot.left >= 1 and not self._stopping and not self._signals:
+            while slot.active is None and slot.left >= 1 and self._may_begin():
                 claimed = self._queue.claim()
                 if claimed is None:
                     return
                 slot.active = self._begin(slot, claimed)
                 slot.left -= slot.active is not None
+
+    def _may_begin(self) -> bool:
+        """Whether a further run is to be begun: nothing ends the launch, and there is time for it."""
+        if self._stopping or self._signals:
+            return False
+        walltime = self.plan.walltime
+        if walltime is None or walltime.allows_another():
+            return True
+        if not self.report.out_of_time:
+            self.report.out_of_time = True
+            self.say(
+                None,
+                f"no further run begins: the job's time is nearly up (a run takes {walltime.needed():.0f} s)",
+            )
+        return False
 
     def _begin(self, slot: _Slot, claimed: Claimed) -> Active | None:
         readable, writable = os.pipe()
@@ -126,6 +141,7 @@ class Worker:
             return None
         finally:
             os.close(writable)
+        self.report.began += 1
         self.tally.moved(State.WAITING, State.RUNNING)
         self.display.started(name_of(claimed))
         active = Active(claimed, begun, WireReader(readable), pid, processes.start_token(pid) or "")
@@ -249,19 +265,27 @@ class Worker:
         name = signal.Signals(self._signals[0]).name
         hard = self._stopping or len(self._signals) > 1
         self.report.stopped_by = self.report.stopped_by or signal.Signals(self._signals[0])
+        why, grace = f"stopped by {name}", self.plan.grace
+        if (
+            self.plan.walltime and self._signals[0] == signal.SIGUSR1
+        ):  # the scheduler warns, or the clock here
+            self.report.out_of_time = True
+            why, grace = "the time limit of its job is near", max(grace, self.plan.walltime.grace())
         self.say(None, f"{name}: {'ending' if hard else 'stopping'} the runs")
-        grace = 0.0 if hard else self.plan.grace
+        grace = 0.0 if hard else grace
         for active in [slot.active for slot in self._slots if slot.active]:
             if active.done:
                 active.hurry(grace)
             else:
-                active.tell(self._signals[0], f"stopped by {name}", grace)
+                active.tell(self._signals[0], why, grace)
         self._signals.clear()
         self._hook_caller.cancel()
 
     def _enforce(self) -> None:
         """Deadlines, and once a beat the look whether each run is still ours."""
         now = time.monotonic()
+        if self.plan.walltime and self.plan.walltime.is_over() and not (self._stopping or self._signals):
+            self._signals.append(signal.SIGUSR1)
         fence = now >= self._next_fence
         if fence:
             self._next_fence = now + self.leases.owner.beat
@@ -290,6 +314,8 @@ class Worker:
         self.display.ended(active.name)
         state = self._endings.conclude(active, stopping)
         self.tally.moved(State.RUNNING, state)
+        if state is State.COMPLETED and self.plan.walltime:
+            self.plan.walltime.learn(time.monotonic() - active.begun.since)
         self._queue.let_go(active.claimed, again=state is State.WAITING)
         storage_dir = active.claimed.storage_dir
         if state in (State.COMPLETED, State.CRASHED) and self._same_deaths.ended(

@@ -20,7 +20,7 @@ from enum import Enum
 from pathlib import Path
 
 from alfred import files
-from alfred.storage import processes
+from alfred.storage import processes, scheduler
 from alfred.storage.owners import Owner, read_owner
 
 LOOKS = 5
@@ -156,15 +156,19 @@ def beat(path: Path) -> None:
 
 
 def judge(storage_dir: Path, owner_name: str, observer: Owner) -> Verdict:
-    """What is known of an owner at once: proof needs the same host and the same boot, else there is doubt."""
+    """What is known of an owner at once: proof needs the same host and the same boot, or a scheduler that
+    saw its job end; else there is doubt."""
     owner = read_owner(owners_dir(storage_dir) / owner_name)
     return judge_owner(owner, owner_name, observer)
 
 
 def judge_owner(owner: Owner | None, owner_name: str, observer: Owner) -> Verdict:
     """As `judge`, for an identity that was read already (None: it could not be read)."""
-    if owner is None or owner.name != owner_name or not same_processes(owner, observer):
+    if owner is None or owner.name != owner_name:
         return Verdict.DOUBT
+    if not same_processes(owner, observer):
+        over = scheduler.ended(owner.job, owner.restarts, owner.node, owner.cluster)
+        return Verdict.DOUBT if over is None else Verdict.DEAD
     start = processes.start_token(owner.pid)
     if start is not None and "" in (start, owner.start):
         return Verdict.DOUBT  # hidden from this user, or from the owner itself

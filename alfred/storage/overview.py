@@ -18,6 +18,7 @@ from alfred.storage.crashes import CrashGroup, group_crashes
 from alfred.storage.flags import State
 from alfred.storage.leases import Verdict
 from alfred.storage.owners import Owner, host_of, is_owner_name, read_owner
+from alfred.storage.scheduler import Job
 from alfred.storage.survey import Condition, Judge, Run, survey
 
 _DURATIONS = 600  # records of finished runs that are read in all
@@ -72,7 +73,7 @@ class ActiveRun:
 @dataclass
 class Overview:
     """All that `alfred status` shows. `completed_beside` are the completed runs of the storage directories in
-    which something has crashed."""
+    which something has crashed; `jobs` are those of clusters, None where nobody answers for them."""
 
     storages: list[StorageStatus] = dataclasses.field(default_factory=list)
     active: list[ActiveRun] = dataclasses.field(default_factory=list)
@@ -81,6 +82,7 @@ class Overview:
     completed_beside: list[str] = dataclasses.field(default_factory=list)
     conflicts: list[str] = dataclasses.field(default_factory=list)
     unreadable: list[str] = dataclasses.field(default_factory=list)
+    jobs: list[Job] | None = dataclasses.field(default_factory=list)
 
 
 def overview(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from alfred import files
-from alfred.storage import batons, chores, leases, markers, processes
+from alfred.storage import batons, chores, leases, markers, processes, scheduler
 from alfred.storage.findings import Findings, Held, Item, find, held_beside_runs, owner_of
 from alfred.storage.flags import Baton, State
 from alfred.storage.leases import Leases, Suspect, Verdict
@@ -147,8 +147,10 @@ def _reap(found: Findings, run: Run, me: Owner, keep_files: bool) -> None:
         if ends:
             _end_processes(run, batons.resetting(me.name))
 
-    # It went down with its machine, or may not have died at all. A cluster's word on a job belongs here too.
-    excused = run in found.forced or (owner is not None and leases.rebooted(owner, me))
+    # It went down with its machine, its job was taken away, or it may not have died at all.
+    excused = run in found.forced or (
+        owner is not None and (leases.rebooted(owner, me) or _taken_away(owner))
+    )
     state = batons.reap(
         Path(run.seed_dir),
         run.baton,
@@ -161,6 +163,12 @@ def _reap(found: Findings, run: Run, me: Owner, keep_files: bool) -> None:
         found.put_back.append(run.seed_dir)
     elif state is State.CRASHED:
         found.given_up.append(run.seed_dir)
+
+
+def _taken_away(owner: Owner) -> bool:
+    """Whether a scheduler says that it ended the owner's job itself, or lost it with its node."""
+    over = scheduler.ended(owner.job, owner.restarts, owner.node, owner.cluster)
+    return over is not None and over.taken_away
 
 
 def _end_processes(run: Run, baton: Baton) -> bool:

@@ -70,5 +70,6 @@ _WANTED: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a list of (x_metric, y_metric, (x_min, x_max), (y_min, y_max)), None for no limit",
     ),
     "DEFAULT_TRAIN_TIME_PARAMS": (_are_names, "a list of names"),
+    "DEFAULT_SLURM_PROFILE": (lambda value: isinstance(value, Mapping), "a dict of names and values"),
     "DEFAULT_RESUME_FROM_CHECKPOINTS": (lambda value: isinstance(value, bool), "True or False"),
 }
