@@ -99,7 +99,9 @@ def end_of(environ: Mapping[str, str]) -> float | None:
     if given.isdigit():
         return float(given)
     job = environ.get("SLURM_JOB_ID", "")
-    answer = _ask("squeue", "--noheader", f"--jobs={job}", "--format=%e") if job else None
+    if not job:
+        return None
+    answer = _ask("squeue", "--noheader", f"--jobs={job}", "--format=%e")
     try:
         return time.mktime(time.strptime((answer or "").strip(), "%Y-%m-%dT%H:%M:%S"))
     except (ValueError, OverflowError):
