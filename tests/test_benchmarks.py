@@ -1,4 +1,4 @@
-"""The programs in benchmarks/ run: what they print is read by people, and nothing else notices when one breaks."""
+"""The programs in benchmarks/ run: people read what they print, and nothing else notices when one breaks."""
 
 import subprocess
 import sys
