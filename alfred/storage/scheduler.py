@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 _LIMIT = 20.0  # seconds for an answer; a controller that is busy may take some
@@ -144,14 +144,7 @@ def cancel(names: Iterable[str]) -> str:
 def _order(*command: str) -> str:
     """Have something done; what went wrong, "" if nothing did."""
     try:
-        told = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_LIMIT,
-        )
+        told = _call(command)
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
     return " ".join(told.stderr.split()) or f"{command[0]} failed" if told.returncode else ""
@@ -160,17 +153,16 @@ def _order(*command: str) -> str:
 def _ask(*command: str) -> str | None:
     """The answer of one of SLURM's programs; None when there is none."""
     try:
-        asked = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_LIMIT,
-        )
+        asked = _call(command)
     except (OSError, subprocess.SubprocessError):
         return None
     return asked.stdout if asked.returncode == 0 else None
+
+
+def _call(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_LIMIT
+    )
 
 
 def _record(line: str | None) -> dict[str, str]:
