@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +13,8 @@ from alfred import cli
 from alfred.errors import UsageError
 
 if TYPE_CHECKING:
-    from alfred.storage.crashes import CrashGroup
-    from alfred.storage.overview import ActiveRun, Durations, Holder, Overview
+    from alfred.storage.overview import Overview
     from alfred.storage.scheduler import Job
-
-_SHOWN_RUNS = 40
-_SHOWN_CRASHES = 20
 
 _JSON_KEYS = """\
 keys of --json, one object on standard output; times in seconds, null where something is not known:
@@ -52,8 +46,10 @@ def status(
     Returns what `alfred status --json` prints (with `crashes` what `--crashes --json` does); nothing is
     written anywhere. Raises AlfredError when nothing can be looked at.
     """
+    from alfred.report.overview_record import as_record
+
     root, found, passed_over = _look(from_file, storage_name, root_dir)
-    return _as_record(root, found, passed_over, _only_theirs(found) if crashes else None)
+    return as_record(root, found, passed_over, _only_theirs(found) if crashes else None)
 
 
 def parser() -> cli.Parser:
@@ -87,12 +83,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _door(options: argparse.Namespace) -> int:
+    from alfred.report.overview_record import as_record
+    from alfred.report.overview_tables import print_overview
+
     root, found, passed_over = _look(options.from_file, options.storage_name, options.root_dir)
     only_theirs = _only_theirs(found) if options.crashes else None
     if options.json:
-        print(json.dumps(_as_record(root, found, passed_over, only_theirs), indent=1))
+        print(json.dumps(as_record(root, found, passed_over, only_theirs), indent=1))
     else:
-        _print(root, found, only_theirs)
+        print_overview(root, found, only_theirs)
     return cli.NOT_ALL_DONE if passed_over else cli.DONE
 
 
@@ -150,221 +149,6 @@ def _only_theirs(found: Overview) -> list[dict[str, Any]]:
     if not others:  # compared with nothing, everything would be theirs alone
         return [{} for _ in found.crashes]
     return [only_theirs([report.seed_dir for report in group.reports], others) for group in found.crashes]
-
-
-def _as_record(
-    root: Path, found: Overview, passed_over: Sequence[str], only_theirs: Sequence[dict[str, Any]] | None
-) -> dict[str, Any]:
-    from alfred.report.tables import HEADINGS
-    from alfred.storage.attempts import time_stamp
-
-    return {
-        "root": str(root),
-        "time": time_stamp(),
-        "storage_dirs": [
-            {
-                "name": storage.name,
-                "path": storage.path,
-                "counts": {heading: storage.counts[condition] for condition, heading in HEADINGS.items()}
-                | {"total": storage.counts.total()},
-                "durations": vars(storage.durations) if storage.durations else None,
-            }
-            for storage in found.storages
-        ],
-        "running": [_running_record(run) for run in found.active],
-        "stopped": found.stopped,
-        "crashes": [
-            _crash_record(group) | ({} if only_theirs is None else {"only_theirs": only_theirs[at]})
-            for at, group in enumerate(found.crashes)
-        ],
-        "jobs": None if found.jobs is None else [vars(job) for job in found.jobs],
-        "conflicts": found.conflicts,
-        "passed_over": list(passed_over),
-    }
-
-
-def _crash_record(group: CrashGroup) -> dict[str, Any]:
-    return {
-        "count": len(group.reports),
-        "signature": group.example.signature,
-        "example": group.example.path,
-        "headline": group.example.headline,
-        "last_line": group.last_line,
-        "where": group.example.where or None,
-        "overtaken": group.example.overtaken,
-        "runs": [report.seed_dir for report in group.reports],
-    }
-
-
-def _running_record(run: ActiveRun) -> dict[str, Any]:
-    return {
-        "seed_dir": run.seed_dir,
-        "owner": run.holder.name,
-        "host": run.holder.host,
-        "pid": run.holder.pid,
-        "job": run.holder.job or None,
-        "alive": run.holder.verdict.value,
-        "heard": _rounded(run.holder.heard),
-        "being_put_back": run.being_put_back,
-        "start": run.start,
-        "seconds": _rounded(run.seconds),
-    }
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 1)
-
-
-def _print(root: Path, found: Overview, only_theirs: Sequence[dict[str, Any]] | None) -> None:
-    from alfred.report.tables import escaped, print_states
-
-    if not found.storages:
-        print(escaped(f"No storage directories in {root}"))
-        return
-    took = [_took(storage.durations) for storage in found.storages]
-    rows = [(storage.name, storage.counts) for storage in found.storages]
-    print_states(rows, {"time per completed run": took} if any(took) else {})
-    if any(s.durations and s.durations.sampled < s.durations.completed for s in found.storages):
-        print("Times per completed run: median (shortest to longest), from a sample where it says so.")
-    _print_active(root, found.active)
-    _print_jobs(found)
-    if found.stopped:
-        print(f"\nStopped: {len(found.stopped)}, their processes are gone; `alfred clean` puts them back.")
-    if found.conflicts:
-        print("\nConflicts")
-        print("\n".join(escaped(f"  {text}") for text in found.conflicts))
-    if only_theirs is None:
-        _print_crashes(root, found)
-    else:
-        _print_kinds(root, found, only_theirs)
-
-
-def _took(durations: Durations | None) -> str:
-    if durations is None:
-        return ""
-    text = _time(durations.median)
-    if durations.sampled > 1:
-        text += f" ({_time(durations.min)} to {_time(durations.max)})"
-    if durations.sampled < durations.completed:
-        text += f", from {durations.sampled} of {durations.completed}"
-    return text
-
-
-def _print_active(root: Path, active: Sequence[ActiveRun]) -> None:
-    from alfred.report.tables import Column, print_table
-
-    if not active:
-        return
-    print()
-    columns = [Column(name) for name in ("run", "host", "process", "job", "since", "for", "owner")]
-    print_table(
-        columns,
-        [
-            (
-                os.path.relpath(run.seed_dir, root),
-                run.holder.host,
-                "" if run.holder.pid is None else str(run.holder.pid),
-                run.holder.job,
-                "being put back" if run.being_put_back else _clock_time(run.start),
-                "" if run.seconds is None else _time(run.seconds),
-                _known_of(run.holder),
-            )
-            for run in active[:_SHOWN_RUNS]
-        ],
-        title="Running",
-    )
-    if len(active) > _SHOWN_RUNS:
-        print(f"... and {len(active) - _SHOWN_RUNS} more; --json lists all")
-
-
-def _print_jobs(found: Overview) -> None:
-    from alfred.report.jobs import print_jobs
-
-    if found.jobs:
-        print()
-        print_jobs(found.jobs, Counter(run.holder.job for run in found.active))
-    elif found.jobs is None:
-        print("\nThere are jobs on a cluster, and squeue gives no answer here.")
-
-
-def _known_of(holder: Holder) -> str:
-    from alfred.storage.leases import Verdict
-
-    if holder.verdict is Verdict.ALIVE:
-        return "alive"
-    if holder.heard is None:
-        return "not proven, never heard from"
-    return f"not proven, heard from {_time(holder.heard)} ago"
-
-
-def _print_crashes(root: Path, found: Overview) -> None:
-    from alfred.report.tables import Column, print_table
-
-    if not found.crashes:
-        return
-    print()
-    shown = found.crashes[:_SHOWN_CRASHES]
-    print_table(
-        [Column("runs", is_number=True), Column("last line of the report"), Column("for example")],
-        [
-            (str(len(group.reports)), group.last_line, os.path.relpath(group.example.path, root))
-            for group in shown
-        ],
-        title="Crashed",
-    )
-    if len(found.crashes) > _SHOWN_CRASHES:
-        print(f"... and {len(found.crashes) - _SHOWN_CRASHES} other kinds; --json lists all")
-
-
-def _print_kinds(root: Path, found: Overview, only_theirs: Sequence[dict[str, Any]]) -> None:
-    """One paragraph for each group of crashes."""
-    from alfred.report.tables import escaped
-
-    if not found.crashes:
-        print("\nNothing has crashed.")
-    for group, values in zip(found.crashes[:_SHOWN_CRASHES], only_theirs, strict=False):
-        example, count = group.example, len(group.reports)
-        whose = ", reports of attempts that the run was taken from" if example.overtaken else ""
-        facts = {
-            "error": example.headline,
-            "where": example.where,
-            "report": os.path.relpath(example.path, root),
-            "runs": _names_of_runs(root, group),
-            "only they have": ", ".join(f"{name}={json.dumps(value)}" for name, value in values.items()),
-        }
-        print()
-        print(escaped(f"{count} crashed run{'s' * (count > 1)}{whose}: {example.signature}"))
-        for name, told in facts.items():
-            if told:
-                print(escaped(f"  {name:<14}  {told}"))
-    if len(found.crashes) > _SHOWN_CRASHES:
-        print(f"\n... and {len(found.crashes) - _SHOWN_CRASHES} other kinds; --json lists all")
-
-
-def _names_of_runs(root: Path, group: CrashGroup) -> str:
-    """`<storage directory>: experiment2 (seed1, seed2), experiment5 (seed1)`."""
-    seeds: dict[str, dict[str, list[str]]] = {}
-    for report in group.reports[:_SHOWN_RUNS]:
-        experiment_dir, seed = os.path.split(report.seed_dir)
-        storage_dir, experiment = os.path.split(os.path.relpath(experiment_dir, root))
-        seeds.setdefault(storage_dir, {}).setdefault(experiment, []).append(seed)
-    told = "; ".join(
-        f"{storage_dir}: " + ", ".join(f"{name} ({', '.join(of)})" for name, of in experiments.items())
-        for storage_dir, experiments in seeds.items()
-    )
-    left = len(group.reports) - _SHOWN_RUNS
-    return told + (f" and {left} more; --json lists all" if left > 0 else "")
-
-
-def _clock_time(stamp: str | None) -> str:
-    """A time stamp as people read it: 2024-05-01T12:30:00+0200 is 2024-05-01 12:30:00."""
-    return "" if stamp is None else stamp[:19].replace("T", " ")
-
-
-def _time(seconds: float) -> str:
-    from alfred.utils.misc import formatted_time_diff
-
-    return f"{seconds:.2g}s" if seconds < 10 else formatted_time_diff(seconds)
 
 
 if __name__ == "__main__":
