@@ -6,10 +6,12 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 LOWEST := .venv-lowest/bin
+# As many tests at once as there are cores; those of a file share what they set up.
+AT_ONCE := --numprocesses auto --dist loadfile
 # What calls numpy, scipy, matplotlib, rich and tqdm; the rest needs none of them.
 LIBRARIES_USED := tests/analysis tests/examples tests/figures tests/report tests/search tests/utils
 
-.PHONY: help demo test test-all lint lowest bench pins clean setup servers
+.PHONY: help demo test test-all lint lowest bench pins upgrade clean setup servers
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r target what; do \
@@ -19,10 +21,10 @@ demo: setup ## walk the six steps from schedules to comparisons on examples/digi
 	@$(BIN)/python examples/demo.py
 
 test: lint ## check and test everything that needs neither root nor a server
-	$(BIN)/python -m pytest -m "not server"
+	$(BIN)/python -m pytest $(AT_ONCE) -m "not server"
 
 test-all: servers lint lowest ## the same with servers (installed as root) and with the lowest allowed versions
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(AT_ONCE)
 
 lint: setup ## check style, types and the direction of imports
 	$(BIN)/python -m ruff check
@@ -32,14 +34,17 @@ lint: setup ## check style, types and the direction of imports
 
 lowest: ## run the unit tests with the lowest versions that pyproject.toml allows
 	@$(PYTHON) tools/setup.py .venv-lowest requirements/lowest.txt
-	$(LOWEST)/python -m pytest -W default -m "not server" $(LIBRARIES_USED)
+	$(LOWEST)/python -m pytest $(AT_ONCE) -W default -m "not server" $(LIBRARIES_USED)
 
 bench: setup ## list the benchmarks, programs that anyone can run
 	@for program in benchmarks/*.py benchmarks/faults/*.py; do [ -e "$$program" ] || continue; \
 		printf '%-40s %s\n' "$$program" "$$(sed -n '1s/"""//gp' "$$program")"; done
 
-pins: ## resolve requirements/*.txt anew
+pins: ## bring requirements/*.txt up to pyproject.toml; what is pinned and fits stays
 	@$(PYTHON) tools/setup.py --pins
+
+upgrade: ## pin the newest versions of everything
+	@$(PYTHON) tools/setup.py --upgrade
 
 clean: ## remove what these commands made
 	rm -rf .venv .venv-lowest .tools build demo dist .hypothesis .*_cache

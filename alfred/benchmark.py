@@ -30,12 +30,14 @@ TYPES = ("compare_models", "compare_searches")
 
 @dataclass
 class BenchmarkReport:
-    """The files made, what was passed over with the reason, tables of numbers and what they say."""
+    """The files made, what was passed over with the reason, how many runs evaluate() failed for, tables of
+    numbers and what they say."""
 
     paths: list[Path] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    failed_evaluations: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def benchmark(
     if benchmark_type == "compare_searches":
         _summarize(there, wanted, re_run_if_exists, evaluate, report)
     compared = _gather(there, wanted, evaluate, report)
+    report.failed_evaluations = evaluate.failed
     if benchmark_type == "compare_searches":
         report.paths += draw_compare_searches(compared.searches, compared.scores, wanted, visuals)
     else:
@@ -144,7 +147,7 @@ def _door(options: argparse.Namespace) -> int:
             print_table(table)
     for line in report.lines:
         print(line)
-    return cli.NOT_ALL_DONE if report.passed_over else cli.DONE
+    return cli.NOT_ALL_DONE if report.passed_over or report.failed_evaluations else cli.DONE
 
 
 def _tell_figures(paths: Sequence[Path]) -> None:
@@ -227,6 +230,11 @@ class _Evaluator:
         made = evaluate_runs(new, self._root, self._n_episodes, again=self._again, progress=self._tell)
         self._found.update({path: one.outcome for path, one in made.items()})
         return {path: self._found[path] for path in seed_dirs}
+
+    @property
+    def failed(self) -> int:
+        """How many runs have no score because of what evaluate() did."""
+        return sum(isinstance(scores, str) for scores in self._found.values())
 
     def _tell(self, done: int, total: int) -> None:
         if self._is_told and (time.monotonic() - self._told > 2 or done == total):

@@ -278,7 +278,8 @@ def _select(given: Mapping[str, Any]) -> tuple[list[Path], list[str]]:
 
 
 def _check_choice(plan: LaunchPlan, *options: str | None) -> None:
-    """UsageError when `--experiments` and `--seeds`, as given, select no run of those that are there."""
+    """UsageError when `--experiments` and `--seeds`, as given, select no run of those that are there; a
+    notice of single numbers that are not there."""
     from alfred.search.wording import joined, ranges
     from alfred.storage.survey import seed_dirs
 
@@ -292,6 +293,10 @@ def _check_choice(plan: LaunchPlan, *options: str | None) -> None:
             f"{' '.join(given)}: there is no such run in {joined(path.name for path in plan.storage_dirs)}; "
             f"there are the experiments {experiments} and the seeds {seeds}"
         )
+    for name, wanted, at in (("experiments", plan.experiments, 0), ("seeds", plan.seeds, 1)):
+        absent = (wanted or frozenset()) - {run[at] for run in there}
+        if there and absent:
+            cli.notice(f"there are no {name} {ranges(absent)} in what is launched")
 
 
 def _hooks() -> Hooks:

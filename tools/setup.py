@@ -1,7 +1,8 @@
 """Make a virtual environment of the checkout from pins: `python3 tools/setup.py .venv requirements/dev.txt`.
 
 Needs python 3.11 with pip and nothing else: neither root, nor uv, nor Debian's python3-venv. A second call
-with nothing changed returns at once. With `--pins` for arguments it resolves the pins anew instead.
+with nothing changed returns at once. With `--pins` it resolves the pins instead, keeping those that still
+fit; with `--upgrade` every one anew.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ def main(argv: Sequence[str]) -> int:
         )
         return 2
     try:
-        if list(argv) == ["--pins"]:
-            make_pins()
+        if list(argv) in (["--pins"], ["--upgrade"]):
+            make_pins(list(argv))
         else:
             make_environment(ROOT / argv[0], ROOT / argv[1])
     except subprocess.CalledProcessError as error:
@@ -150,13 +151,14 @@ def existing(values: list[str]) -> Iterator[str]:
             yield value
 
 
-def make_pins() -> None:
-    """Resolve requirements/*.txt anew: every platform, python 3.11 and newer, hashes and no addresses."""
+def make_pins(argv: list[str]) -> None:
+    """Resolve requirements/*.txt: every platform, python 3.11 and newer, hashes and no addresses."""
     uv = bootstrap_uv()
     environment = uv_environment(pip_settings())
     for name in NOT_FOR_PINS:
         environment.pop(name, None)
-    options = ["--quiet", "--upgrade", "--universal", "--python-version", "3.11", "--generate-hashes"]
+    upgrade = argv if argv == ["--upgrade"] else []
+    options = ["--quiet", *upgrade, "--universal", "--python-version", "3.11", "--generate-hashes"]
     quiet = ["--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "make pins"]
     for name, source in PINS.items():
         output = ["--output-file", f"requirements/{name}"]
