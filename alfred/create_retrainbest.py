@@ -268,8 +268,8 @@ def _lay(root: Path, plans: Sequence[Retrain], report: RetrainReport) -> None:
 
 def _taken(search_dir: Path) -> AlfredError:
     return NothingToDoError(
-        f"another command lays the retrain of {search_dir} right now; if none does, rename the file in "
-        f"{search_dir / '.alfred' / 'retraining'} to WAITING"
+        f"another command lays the retrain of {search_dir} right now; if none does, "
+        f"`alfred clean --storage_name {search_dir.name}` gives it back"
     )
 
 
