@@ -9,8 +9,14 @@ import pytest
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skip into a failure, unless the test is marked `may_skip(reason)`."""
+    """Turn a skip into a failure, unless the test is marked `may_skip(reason)`.
+
+    What was printed goes from process to process as UTF-8, which holds no half of a surrogate pair.
+    """
     report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
     allowed = hasattr(report, "wasxfail") or item.get_closest_marker("may_skip") is not None
     if report.skipped and not allowed:
         report.outcome = "failed"
