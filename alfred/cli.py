@@ -42,6 +42,8 @@ COMMANDS = {
     "plot": Command("alfred.make_plot_arrays", "draw every run of a storage directory as a small plot"),
     "retrain": Command("alfred.create_retrainbest", "prepare the best of a search again, with more seeds"),
     "benchmark": Command("alfred.benchmark", "summarize searches and compare them, or compare models"),
+    "sync": Command("alfred.sync_wandb", "upload offline W&B runs"),
+    "export": Command("alfred.commands.export", "what was recorded as tables, for TensorBoard, for MLflow"),
     "status": Command("alfred.commands.status", "show what waits, runs, has ended and has crashed"),
 }
 
