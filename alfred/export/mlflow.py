@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -61,6 +62,7 @@ def export(order: Order) -> Outcome:
 def _log_all(client: Any, order: Order, outcome: Outcome) -> None:
     left_out: set[str] = set()
     not_ended = there_already = 0
+    infinite = False
     runs = published(order.storage_dirs, order.chosen, seen=order.writing)
     for storage_name, of_storage in itertools.groupby(runs, key=lambda one: one.storage_name):
         experiment = _experiment(client, storage_name)
@@ -73,11 +75,19 @@ def _log_all(client: Any, order: Order, outcome: Outcome) -> None:
             else:
                 outcome.rows += _log(client, experiment, one, order.chosen.x_metric, left_out)
                 outcome.runs += 1
+                infinite = infinite or _has_infinity(one)
     if there_already:
         outcome.notes.append(f"{there_already} runs were there already")
     if not_ended:
         outcome.notes.append(f"{not_ended} runs have not ended and were left out")
+    if infinite:
+        outcome.notes.append("MLflow's databases hold the largest float instead of infinity")
     outcome.notes += note(left_out)
+
+
+def _has_infinity(one: Published) -> bool:
+    values = (plain(value) for tape in one.run.tapes for column in tape.values() for value in column)
+    return any(isinstance(value, float) and math.isinf(value) for value in values)
 
 
 def _experiment(client: Any, name: str) -> str:
