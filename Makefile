@@ -6,8 +6,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 LOWEST := .venv-lowest/bin
-# What calls numpy, scipy, matplotlib, rich and tqdm; the rest needs none of them.
-LIBRARIES_USED := tests/analysis tests/examples tests/figures tests/report tests/search tests/utils
+# What calls numpy, scipy, matplotlib, rich, tqdm and the extras; the rest needs none of them.
+LIBRARIES_USED := tests/analysis tests/examples tests/export tests/figures tests/report tests/search tests/utils
 
 .PHONY: help demo test test-all lint lowest bench pins clean setup servers
 
