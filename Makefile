@@ -35,7 +35,7 @@ lowest: ## run the unit tests with the lowest versions that pyproject.toml allow
 	$(LOWEST)/python -m pytest -W default -m "not server" $(LIBRARIES_USED)
 
 bench: setup ## list the benchmarks, programs that anyone can run
-	@for program in benchmarks/*.py; do [ -e "$$program" ] || continue; \
+	@for program in benchmarks/*.py benchmarks/faults/*.py; do [ -e "$$program" ] || continue; \
 		printf '%-40s %s\n' "$$program" "$$(sed -n '1s/"""//gp' "$$program")"; done
 
 pins: ## resolve requirements/*.txt anew

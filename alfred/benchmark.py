@@ -7,7 +7,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from alfred.figures.tables import Table
     from alfred.figures.visuals import Visuals
 
+Scale = str | Mapping[str, tuple[float, float]]  # how scores of several tasks are brought to one scale
 TYPES = ("compare_models", "compare_searches")
 
 
@@ -66,6 +67,7 @@ def benchmark(
         UsageError: unknown words, or a summary that was made with other settings.
         NothingToDoError: no run has completed in any of the storage directories.
     """
+    from alfred.analysis.normalization import read_normalization
     from alfred.analysis.settings import settings
     from alfred.figures.searches import draw_compare_searches
     from alfred.figures.visuals import load_visuals
@@ -77,10 +79,11 @@ def benchmark(
         raise UsageError(f"--benchmark_type {benchmark_type}: it is one of {' and '.join(TYPES)}")
     set_up()
     wanted = settings(**wanted_settings)
+    scale = read_normalization(normalization)
     root = get_root(root_dir)
     report = BenchmarkReport()
     there, missing = cli.existing(_storage_dirs(from_file, storage_names, root))
-    report.passed_over += [f"{path} does not exist" for path in missing]
+    report.passed_over += missing
     folder = Path(from_file).absolute().parent if from_file else schedule_folder_of(there[0])
     visuals = load_visuals(folder)
     evaluate = _Evaluator(root, wanted.n_eval_runs, re_run_if_exists, log_level)
@@ -90,7 +93,7 @@ def benchmark(
     if benchmark_type == "compare_searches":
         report.paths += draw_compare_searches(compared.searches, compared.scores, wanted, visuals)
     else:
-        _compare_models(compared, wanted, normalization, visuals, report)
+        _compare_models(compared, wanted, scale, visuals, report)
     return report
 
 
@@ -183,7 +186,9 @@ def _add_settings(options: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--performance_goal", metavar="GOAL", help=f"max or min: which is better ({default}PERFORMANCE_GOAL)"
     )
-    group.add_argument("--n_eval_runs", type=int, default=100, help="episodes of evaluate() for each run")
+    group.add_argument(
+        "--n_eval_runs", type=cli.whole_number, default=100, help="episodes of evaluate() for each run"
+    )
     group.add_argument(
         "--normalization",
         default="min-max",
@@ -271,7 +276,7 @@ def _gather(
 
 
 def _compare_models(
-    compared: _Compared, wanted: Settings, normalization: str, visuals: Visuals, report: BenchmarkReport
+    compared: _Compared, wanted: Settings, scale: Scale, visuals: Visuals, report: BenchmarkReport
 ) -> None:
     from alfred.analysis.luck import gap_to_search
     from alfred.figures.models import Model, draw_compare_models
@@ -283,19 +288,18 @@ def _compare_models(
     report.paths += draw_compare_models(models, wanted, visuals)
     algorithms, tasks = ({getattr(one.search, name) for one in models} for name in ("alg_name", "task_name"))
     if len(models) > 1 and (len(algorithms) > 1 or len(tasks) > 1):
-        _compare_across_tasks(models, wanted, normalization, visuals, report)
+        _compare_across_tasks(models, wanted, scale, visuals, report)
 
 
 def _compare_across_tasks(
     models: Sequence[Model],
     wanted: Settings,
-    normalization: str,
+    scale: Scale,
     visuals: Visuals,
     report: BenchmarkReport,
 ) -> None:
     from alfred.analysis.across_tasks import by_algorithm, compare_across_tasks
     from alfred.analysis.intervals import SEED
-    from alfred.analysis.normalization import read_normalization
     from alfred.figures.across_tasks import save_across_tasks
     from alfred.figures.names import in_order, names_of
     from alfred.figures.sources import source, unscored
@@ -308,7 +312,7 @@ def _compare_across_tasks(
     )
     result = compare_across_tasks(
         found.scores,
-        read_normalization(normalization),
+        scale,
         wanted.goal,
         interval=wanted.interval,
         left_out=found.left_out,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +14,9 @@ from alfred import cli
 from alfred.errors import NothingToDoError
 
 if TYPE_CHECKING:
+    from alfred.storage.findings import Findings
     from alfred.storage.leases import Leases
     from alfred.storage.owners import Owner
-    from alfred.storage.recovery import Findings
 
 
 @dataclass
@@ -37,11 +36,13 @@ def clean_interrupted(
     ask_for_validation: bool = True,
     root_dir: str | Path | None = None,
     no_wait: bool = False,
+    force: bool = False,
 ) -> CleanReport:
     """Report the state of every run and put those back to waiting whose process died; what was done.
 
-    Crashed runs are put back as well with `clean_crashes`; a run that may be alive never is. Owners that
-    can't be proven dead at once (on another machine) are watched for some beats, unless `no_wait`.
+    Crashed runs are put back as well with `clean_crashes`. Owners that can't be proven dead at once (on
+    another machine) are watched for some beats, unless `no_wait`; who stays in doubt keeps its runs, unless
+    `force`. One that is known to live keeps them always.
 
     Raises:
         UsageError: both or neither of `from_file` and `storage_name`, or no answer to the question.
@@ -50,32 +51,39 @@ def clean_interrupted(
     """
     import alfred.defaults
     from alfred.project import set_up
+    from alfred.report import cleaning
     from alfred.storage import laying
+    from alfred.storage.findings import overrule_doubt
     from alfred.storage.leases import Leases
     from alfred.storage.owners import this_process
     from alfred.utils.directory_tree import get_root
     from alfred.utils.misc import select_storage_dirs
 
     set_up()
-    laying.recover(get_root(root_dir))
+    root = get_root(root_dir)
+    laying.recover(root)
     there, missing = cli.existing(select_storage_dirs(from_file, storage_name, root_dir))
     owner = this_process()
-    report = CleanReport(passed_over=[f"{path} does not exist" for path in missing])
+    report = CleanReport(passed_over=missing)
     findings = _look(there, owner, report)
+    cli.notice_no_runs(there)
     if not no_wait:
-        _wait_out(findings, owner)
-    _tell(findings)
+        _wait_out(findings, root, owner)
+    if force:
+        for found in findings:
+            overrule_doubt(found)
+    cleaning.tell(findings)
     report.passed_over += [run.conflict for found in findings for run, _ in found.runs if run.conflict]
     keep_files = alfred.defaults.DEFAULT_RESUME_FROM_CHECKPOINTS
     todo = [found for found in findings if _to_put_back(found, clean_crashes)]
     if not todo:
         print("Nothing to put back.")
         return report
-    if cli.confirm(_announcement(todo, clean_crashes, keep_files), ask_for_validation):
+    if cli.confirm(cleaning.announcement(todo, clean_crashes, keep_files), ask_for_validation):
         with contextlib.closing(Leases(owner)) as leases:
             for found in todo:
                 _put_back(found, leases, clean_crashes, keep_files, report)
-        print(f"{_runs(len(report.put_back))} put back to waiting.")
+        print(f"{cleaning.runs(len(report.put_back))} put back to waiting.")
     return report
 
 
@@ -84,8 +92,9 @@ def parser() -> cli.Parser:
     options = cli.new_parser(
         "clean",
         "Put runs whose process died back to waiting, so that `alfred launch` does them again. What they "
-        "wrote is put aside in .alfred/attempts of their seed directory. A run that may be alive is never "
-        "touched: one on another machine is watched until its silence proves it dead.",
+        "wrote is put aside in .alfred/attempts of their seed directory. A run that may be alive is not "
+        "touched: one on another machine is watched until its silence proves it dead. Plots, summaries and "
+        "retrains that such a process was making can be made again.",
         "examples, in the folder that holds main.py:\n"
         "  alfred clean --from_file schedules/lr/list_searches_lr.txt\n"
         "  alfred clean --storage_name Ju1_f7b375e_sgd_digits_grid_try --clean_crashes true",
@@ -99,6 +108,13 @@ def parser() -> cli.Parser:
         "--no_wait",
         default=False,
         help="don't watch owners on other machines (a good minute): leave their runs and say 'not proven'",
+    )
+    cli.add_boolean(
+        options,
+        "--force",
+        default=False,
+        help="put back runs too whose process can't be proven dead; one that is heard of, or that runs on "
+        "this machine, keeps its runs all the same. Make sure that it is gone: else two work on one run",
     )
     cli.add_root_dir(options)
     cli.add_confirmation(options)
@@ -118,14 +134,14 @@ def _door(options: argparse.Namespace) -> int:
 def _look(storage_dirs: Sequence[Path], owner: Owner, report: CleanReport) -> list[Findings]:
     """What stands in each storage directory; one that can't be read is passed over."""
     from alfred.report.tables import escaped
-    from alfred.storage import recovery
+    from alfred.storage.findings import find
     from alfred.utils.progress_bar import LineReporter
 
     looked = LineReporter(_say, every=2.0)
     findings: list[Findings] = []
     for storage_dir in storage_dirs:
         try:
-            findings.append(recovery.find(storage_dir, owner))
+            findings.append(find(storage_dir, owner))
         except OSError as error:
             report.passed_over.append(f"{storage_dir} can't be read: {error.strerror or error}")
             cli.notice(escaped(report.passed_over[-1]))
@@ -135,66 +151,39 @@ def _look(storage_dirs: Sequence[Path], owner: Owner, report: CleanReport) -> li
     return findings
 
 
-def _wait_out(findings: Sequence[Findings], owner: Owner) -> None:
+def _wait_out(findings: Sequence[Findings], root: Path, owner: Owner) -> None:
     """Watch the owners that can't be asked, saying how far it is."""
-    from alfred.storage import recovery
+    from alfred.report.cleaning import runs
+    from alfred.storage import laying
+    from alfred.storage.findings import watch
+    from alfred.storage.survey import Run
 
-    doubtful = sum(len(found.doubtful) for found in findings)
-    if doubtful:
-        _say(
-            f"{_runs(doubtful)} held by processes of other machines: watching for a minute or so "
-            "whether they are heard of; --no_wait leaves them alone"
-        )
-        recovery.watch(findings, owner, lambda look, looks: _say(f"  look {look} of {looks} done"))
-
-
-def _tell(findings: Sequence[Findings]) -> None:
-    """The table of states, and what is wrong or not known."""
-    from alfred.report.tables import escaped, print_states
-
-    print_states([(found.storage_dir.name, found.conditions()) for found in findings])
-    for found in findings:
-        owners = Counter(run.baton.owner for run in found.doubtful if run.baton)
-        for owner, how_many in owners.items():
-            print(
-                escaped(
-                    f"{found.storage_dir.name}: {_runs(how_many)} of {owner}: not proven dead, left alone"
-                )
-            )
-        for run, _ in found.runs:
-            if run.conflict:
-                print(escaped(f"conflict, left alone: {run.conflict}"))
+    preparing = laying.in_doubt(root, owner)
+    doubtful = sum(isinstance(item, Run) for found in findings for item in found.doubtful)
+    others = sum(len(found.doubtful) for found in findings) - doubtful + len(preparing)
+    if not doubtful + others:
+        return
+    what = runs(doubtful) + (f" and {others} other tasks" if others else "")
+    _say(
+        f"{what} held by processes of other machines: watching for a minute or so "
+        "whether they are heard of; --no_wait leaves them alone"
+    )
+    silent = watch(
+        findings, owner, lambda look, looks: _say(f"  look {look} of {looks} done"), also=preparing
+    )
+    if done := laying.recover(root, owner, [suspect.owner_name for suspect in silent]):
+        _say(f"Finished or removed what {len(done)} dead preparations had begun.")
 
 
 def _to_put_back(found: Findings, clean_crashes: bool) -> int:
     return len(found.dead) + len(found.bare) + (len(found.crashed) if clean_crashes else 0)
 
 
-def _announcement(todo: Sequence[Findings], clean_crashes: bool, keep_files: bool) -> str:
-    from alfred.report.tables import escaped
-
-    lines = ["To be put back to waiting:"]
-    for found in todo:
-        crashed = len(found.crashed) if clean_crashes else 0
-        counts = {
-            "whose process died": len(found.dead),
-            "without any flag": len(found.bare),
-            "crashed": crashed,
-        }
-        parts = ", ".join(f"{how_many} {what}" for what, how_many in counts.items() if how_many)
-        lines.append(escaped(f"  {found.storage_dir.name}: {parts}"))
-    if keep_files:
-        lines.append("Files of interrupted runs stay in place for the next attempt to go on from.")
-    else:
-        lines.append("What they wrote is put aside in .alfred/attempts of their seed directories.")
-    lines.append("Plots and summary flags and folders of these storage directories are removed.")
-    return "\n".join(lines)
-
-
 def _put_back(
     found: Findings, leases: Leases, clean_crashes: bool, keep_files: bool, report: CleanReport
 ) -> None:
     """Put back what one storage directory has, and note how that went."""
+    from alfred.report.cleaning import runs
     from alfred.report.tables import escaped
     from alfred.storage import recovery
     from alfred.utils.progress_bar import LineReporter, PlainProgressBar
@@ -212,18 +201,14 @@ def _put_back(
         print(escaped(f"{seed_dir} died for the third time: it counts as crashed now, see its CRASH.txt"))
     for text in found.failed:
         cli.notice(escaped(text))
-    done = len(found.put_back) + len(found.given_up) + len(found.failed)
+    done = len(found.put_back) + len(found.given_up) + len(found.failed) + len(found.freed)
     if left := _to_put_back(found, clean_crashes) - done:
         print(
             escaped(
-                f"{found.storage_dir.name}: {_runs(left)} left as they are: taken by another process "
+                f"{found.storage_dir.name}: {runs(left)} left as they are: taken by another process "
                 "or changed less than a minute ago"
             )
         )
-
-
-def _runs(how_many: int) -> str:
-    return "1 run" if how_many == 1 else f"{how_many} runs"
 
 
 def _say(text: str) -> None:

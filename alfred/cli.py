@@ -21,7 +21,14 @@ from typing import Any
 
 import alfred
 import alfred.defaults
-from alfred.errors import AlfredError, MissingDependencyError, NothingToDoError, UsageError, did_you_mean
+from alfred.errors import (
+    AlfredError,
+    MissingDependencyError,
+    NothingToDoError,
+    UsageError,
+    did_you_mean,
+    say,
+)
 
 DONE, NOT_ALL_DONE, MISTAKE, NOTHING_WORKED_ON, INTERRUPTED = 0, 1, 2, 3, 130
 _LONGEST_RANGE = 1_000_000
@@ -43,8 +50,14 @@ COMMANDS = {
     "retrain": Command("alfred.create_retrainbest", "prepare the best of a search again, with more seeds"),
     "benchmark": Command("alfred.benchmark", "summarize searches and compare them, or compare models"),
     "sync": Command("alfred.sync_wandb", "upload offline W&B runs"),
+    "copy": Command("alfred.copy_config", "prepare the runs of a search again, with parameters changed"),
+    "update": Command("alfred.update_config_unique", "bring config_unique.json in line with config.json"),
     "export": Command("alfred.commands.export", "what was recorded as tables, for TensorBoard, for MLflow"),
+    "cancel": Command("alfred.commands.cancel", "end the jobs of a search on a cluster"),
     "status": Command("alfred.commands.status", "show what waits, runs, has ended and has crashed"),
+    "doctor": Command(
+        "alfred.commands.doctor", "check the file system and the storage tree, mend what is safe"
+    ),
 }
 
 
@@ -123,6 +136,7 @@ def add_root_dir(parser: argparse.ArgumentParser) -> None:
     root = str(alfred.defaults.DEFAULT_DIRECTORY_TREE_ROOT).replace("%", "%%")
     parser.add_argument(
         "--root_dir",
+        type=_folder_name,
         metavar="DIR",
         help=f"where the storage directories live (default: {root}, or what set_up_alfred() assigns)",
     )
@@ -184,18 +198,30 @@ def confirm(text: str, ask: bool = True) -> bool:
     return True
 
 
-def existing(storage_dirs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """The storage directories that are there and, told in a line each, those that are not.
+def existing(storage_dirs: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """The storage directories that can be worked on and, in a sentence each, why the others can't: told.
 
-    Raises NothingToDoError when none of those asked for is.
+    Raises NothingToDoError when none of those asked for can.
     """
-    there = [path for path in storage_dirs if path.is_dir()]
-    missing = [path for path in storage_dirs if path not in there]
-    for path in missing:
-        notice(f"{path} does not exist: passed over")
-    if missing and not there:
+    from alfred.utils.directory_tree import why_no_storage_dir
+
+    told = {path: why_no_storage_dir(path) for path in storage_dirs}
+    passed_over = [why_not for why_not in told.values() if why_not]
+    for why_not in passed_over:
+        notice(f"{why_not}: passed over")
+    if passed_over and len(passed_over) == len(told):
         raise NothingToDoError("nothing could be worked on: every storage directory was passed over")
-    return there, missing
+    return [path for path, why_not in told.items() if not why_not], passed_over
+
+
+def notice_no_runs(storage_dirs: Sequence[Path]) -> None:
+    """Say of folders that look like runs and are none that they are not worked on, in a line each."""
+    from alfred.storage.survey import no_runs
+
+    for storage_dir in storage_dirs:
+        with contextlib.suppress(OSError):  # told where its runs are looked at
+            for sentence in no_runs(storage_dir):
+                notice(sentence)
 
 
 def numbers(option: str, text: str | None) -> frozenset[int] | None:
@@ -214,9 +240,17 @@ def numbers(option: str, text: str | None) -> frozenset[int] | None:
     return frozenset(chosen)
 
 
+def whole_number(word: str) -> int:
+    """The number an option is given."""
+    try:
+        return int(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{word!r} is no whole number") from None
+
+
 def notice(text: str) -> None:
     """Say on stderr, in one line, what does not end the command."""
-    _complain(f"notice: {text}", NOT_ALL_DONE)
+    say(f"notice: {text}")
 
 
 def run(
@@ -309,6 +343,12 @@ def _boolean(word: str) -> bool:
     return parse_bool(word)
 
 
+def _folder_name(word: str) -> str:
+    if not word:
+        raise argparse.ArgumentTypeError("it is empty: name a folder")
+    return word
+
+
 def _log_level(word: str) -> int:
     from alfred.utils.config import parse_log_level
 
@@ -316,8 +356,7 @@ def _log_level(word: str) -> int:
 
 
 def _complain(message: str, status: int) -> int:
-    with contextlib.suppress(OSError):
-        print("alfred: " + message.replace("\r", "\\r").replace("\n", "\\n"), file=sys.stderr)
+    say(message)
     return status
 
 

@@ -107,7 +107,11 @@ def parser() -> cli.Parser:
         "where it is missing)",
     )
     options.add_argument(
-        "--n_retrain_seeds", type=int, default=10, metavar="INT", help="how many runs a retrain has"
+        "--n_retrain_seeds",
+        type=cli.whole_number,
+        default=10,
+        metavar="INT",
+        help="how many runs a retrain has",
     )
     options.add_argument(
         "--train_time_factor",
@@ -124,7 +128,7 @@ def parser() -> cli.Parser:
     )
     options.add_argument(
         "--add_seeds",
-        type=int,
+        type=cli.whole_number,
         metavar="INT",
         help="lay that many more fresh seeds in the retrains that are there, and make none",
     )
@@ -168,11 +172,12 @@ def _searches(named: Sequence[Path], report: RetrainReport) -> list[Path]:
     """Those that are there and are no retrains themselves."""
     from alfred.storage.metadata import read_metadata
     from alfred.storage.retrains import is_retrain
+    from alfred.utils.directory_tree import why_no_storage_dir
 
     searches = []
     for path in named:
-        if not path.is_dir():
-            report.passed_over.append(NothingToDoError(f"{path} does not exist"))
+        if why_not := why_no_storage_dir(path):
+            report.passed_over.append(NothingToDoError(why_not))
         elif is_retrain(read_metadata(path)):
             report.passed_over.append(
                 NothingToDoError(

@@ -42,3 +42,7 @@ DEFAULT_TRAIN_TIME_PARAMS: list[str] = [
 
 # True: a run that was cut off finds its files in place and goes on from its own checkpoints.
 DEFAULT_RESUME_FROM_CHECKPOINTS: bool = False
+
+# What `alfred launch --launcher slurm` asks the cluster for unless the command says otherwise: names of
+# options (partition, time, mem, n_jobs, setup, any long option of sbatch), each with a text or a number.
+DEFAULT_SLURM_PROFILE: dict[str, str | int] = {}

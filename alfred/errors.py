@@ -17,7 +17,10 @@ The commands print the message on stderr and exit with `exit_status`, without a 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import re
+import sys
 from collections.abc import Iterable
 
 
@@ -81,3 +84,19 @@ def did_you_mean(wrong: str, right: Iterable[str]) -> str:
     if near:
         return "did you mean " + " or ".join(near) + "?"
     return "known are " + ", ".join(names) if names else "none is known"
+
+
+def say(message: str) -> None:
+    """A message for the user, on stderr, in one line whatever it holds."""
+    with contextlib.suppress(OSError):
+        print("alfred: " + message.replace("\r", "\\r").replace("\n", "\\n"), file=sys.stderr)
+
+
+def short(value: object) -> str:
+    """How a value of the user's is shown in a message: in one line, not too long."""
+    try:
+        text = repr(value)
+    except Exception:  # whatever the value's own class does, or a number of too many digits
+        text = f"a {type(value).__name__} that can't be shown"
+    text = re.sub(" at 0x[0-9a-f]+", "", " ".join(text.split()))
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -5,19 +5,28 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
+import functools
 import os
+import re
 import secrets
+import stat
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
 
+NO_TAG = "0" * 8
+_TEMPORARY = re.compile(r"\..*\.([0-9]{1,10})-([0-9a-f]{8})?[0-9a-f]{8}\.tmp", re.DOTALL)
+
 # A shared file system gives these answers now and then although nothing is wrong with the request.
 _PASSING_ERRORS = {errno.ESTALE, errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EINTR}
 _PAUSES = (0.02, 0.1, 0.5)
+_LOCK_TRIES = 3000  # half a minute
 
 
 def retry(call: Callable[[], T]) -> T:
@@ -32,9 +41,48 @@ def retry(call: Callable[[], T]) -> T:
     return call()
 
 
+def read_whole(path: str | Path, most: int = 1 << 28) -> bytes:
+    """The content of a plain file of at most `most` bytes; OSError for anything else.
+
+    A pipe or a device, in the place of a file, would keep its reader waiting or never end.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(handle, "rb") as file:
+        status = os.fstat(handle)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        if status.st_size > most:
+            raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MiB", str(path))
+        return file.read(most)
+
+
 def temporary_name(path: Path) -> Path:
-    """A name in the folder of `path` that nobody else uses; `.<start of the name>.<pid>-<8 hex>.tmp`."""
-    return path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    """A name in the folder of `path` that nobody else uses: `.<start of the name>.<pid>-<16 hex>.tmp`, of
+    which the first 8 are `machine_tag()`."""
+    return path.with_name(f".{path.name[:40]}.{os.getpid()}-{machine_tag()}{secrets.token_hex(4)}.tmp")
+
+
+def made_by(name: str) -> tuple[int, str] | None:
+    """The process number and the machine tag in a temporary name; None for any other name."""
+    match = _TEMPORARY.fullmatch(name)
+    return None if match is None else (int(match[1]), match[2] or NO_TAG)
+
+
+def machine_tag() -> str:
+    """Tells where a process number means the same process: on one machine, since one start of it, in one
+    container. 8 hex digits, NO_TAG where that can't be known."""
+    try:
+        return f"{zlib.crc32((_machine() + os.readlink('/proc/self/ns/pid')).encode()):08x}"
+    except OSError:
+        return NO_TAG
+
+
+@functools.cache
+def _machine() -> str:
+    with open("/etc/machine-id") as machine, open("/proc/sys/kernel/random/boot_id") as boot:
+        return machine.read() + boot.read()
 
 
 def create(path: Path, data: bytes = b"", *, durable: bool = True) -> None:
@@ -58,7 +106,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     temporary = temporary_name(path)
     try:
         create(temporary, data)
-        retry(lambda: os.replace(temporary, path))
+        _replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -72,22 +120,58 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def append_lines(path: str | Path, lines: Iterable[str]) -> None:
-    """Add whole lines to the end of a text file, in one write; the file is made if need be.
+    """Add whole lines to the end of a text file, which is made if need be: all, or on an error none.
 
-    A last line without its line end gets one first, so that two entries never run together.
+    A last line without its line end gets one first, so that two entries never run together; one that is the
+    beginning of the first line was cut off by a kill and is completed. Of several processes one appends after
+    the other, under a lock of the file that ends with its process: on NFS an append alone is not enough, each
+    client writes where it believes the end to be. Where the server locks no files (NFS mounted with nolock)
+    two clients that append at the same instant may still lose a line.
     """
     data = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
     if not data:
         return
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
+        _lock(handle)
         size = os.fstat(handle).st_size
-        if size and os.pread(handle, 1, size - 1) != b"\n":
+        cut_off = os.pread(handle, 4096, max(0, size - 4096)).rpartition(b"\n")[2]
+        if data.startswith(cut_off):
+            data = data[len(cut_off) :]
+        elif cut_off:
             data = b"\n" + data
-        _write_all(handle, data)
-        os.fsync(handle)
+        try:
+            _write_all(handle, data)
+            os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, size)
+            raise
     finally:
         os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    """Until the file is closed; waits for another process as long as a healthy one could take. It also makes
+    an NFS client ask the server anew how long the file is."""
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                return  # a file system without locks
+        time.sleep(0.01)
+
+
+def server_time(folder: Path) -> float:
+    """What the clock of the file server says, told from a file made in `folder` for it. Raises OSError."""
+    probe = temporary_name(folder / "clock")
+    try:
+        create(probe, durable=False)
+        return os.stat(probe).st_mtime
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(probe)
 
 
 def sync_folder(folder: str | Path) -> None:
@@ -154,6 +238,23 @@ def remove_tree(path: Path) -> None:
         pass
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Where a shared file system lost the answer to a rename that it had done, the second try finds no
+    source: nobody else can have taken that away."""
+    tries = 0
+
+    def rename() -> None:
+        nonlocal tries
+        tries += 1
+        os.replace(temporary, path)
+
+    try:
+        retry(rename)
+    except FileNotFoundError:
+        if tries == 1:
             raise
 
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from alfred import cli
+from alfred import cli, launch_options
 from alfred.errors import NothingToDoError, UsageError
 
 if TYPE_CHECKING:
-    from alfred.launchers.base import Hooks, Launcher, LaunchReport
+    from alfred.launchers.base import Hooks, Launcher, LaunchPlan, LaunchReport
+    from alfred.launchers.slurm import SlurmOptions
+    from alfred.launchers.walltime import WallTime
     from alfred.storage.owners import Owner
 
-ORDERS = ("experiment", "seed")
-START_METHODS = ("forkserver", "fork", "spawn")
+
+_CHOICES = ("experiments", "seeds")
+_TAKEN_AS_THEY_ARE = ("order", "use_pbar", "timeout", "grace", "log_level", "max_identical_crashes")
 
 
 def launch_schedule(
@@ -42,46 +44,27 @@ def launch_schedule(
     seeds: str | None = None,
     threads_per_run: int | None = None,
     start_method: str = "forkserver",
+    max_identical_crashes: int | None = None,
+    launcher: str = "local",
+    cluster: SlurmOptions | None = None,
+    dry_run: bool = False,
+    wait: bool = False,
+    signal_delay: float = 120.0,
+    min_time_left: float | None = None,
+    requeue: int | None = None,
 ) -> LaunchReport:
     """Run what waits in the storage directories of a list file, or in one; how it went.
 
-    Any number of launches, on any number of machines that share the file system, may do so at once. Times
-    are in seconds; `experiments` and `seeds` select by number, as in "3,7" or "1-5".
+    Any number may do so at once. Times are in seconds, `experiments` and `seeds` as in "3,7" or "1-5". With
+    `launcher="slurm"` jobs are submitted that do so, as `cluster` says; the report is empty unless `wait`.
 
     Raises:
-        UsageError: options that contradict each other or make no sense.
-        ProjectError: main.py can't be used.
-        NothingToDoError: every storage directory was passed over.
+        UsageError: options that contradict each other, make no sense or select no run.
+        ProjectError, NothingToDoError: main.py can't be used; every storage directory was passed over.
+        LaunchError: the cluster takes no jobs, or what starts the runs can't be kept alive.
     """
-    from alfred.launchers.base import LaunchPlan
-    from alfred.storage.owners import this_process
-    from alfred.utils.directory_tree import get_root
-
-    _check_in_process(in_process, n_processes, timeout)
-    only_experiments, only_seeds = cli.numbers("--experiments", experiments), cli.numbers("--seeds", seeds)
-    environments = _environments(n_processes, gpus, threads_per_run)
-    owner = this_process()
-    with _loaded(start_method, in_process, environments[0], owner) as launcher:
-        storage_dirs, passed_over = _select(from_file, storage_name, root_dir, check_hash, log_level)
-        if run_clean_interrupted:
-            _put_back_dead_runs(storage_dirs, owner)
-        plan = LaunchPlan(
-            project=Path.cwd(),
-            root=get_root(root_dir).absolute(),
-            storage_dirs=tuple(storage_dirs),
-            environments=tuple(environments),
-            max_runs=n_experiments_per_proc,
-            order=order,
-            experiments=only_experiments,
-            seeds=only_seeds,
-            use_pbar=use_pbar,
-            timeout=timeout,
-            grace=grace,
-            log_level=log_level,
-        )
-        report = launcher.launch(plan, _hooks())
-    report.passed_over += passed_over
-    return report
+    given = dict(locals())
+    return _launch_here(given) if launcher == "local" else _launch_elsewhere(given)
 
 
 def parser() -> cli.Parser:
@@ -100,9 +83,11 @@ def parser() -> cli.Parser:
     )
     cli.add_storage_selection(options)
     cli.add_root_dir(options)
-    _add_how_much(options)
-    _add_what(options)
-    _add_how(options)
+    launch_options.add_how_much(options)
+    launch_options.add_what(options)
+    launch_options.add_how(options)
+    launch_options.add_cluster(options)
+    launch_options.add_time_limit(options)
     cli.add_log_level(options)
     return options
 
@@ -113,114 +98,41 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _door(options: argparse.Namespace) -> int:
-    report = launch_schedule(**vars(options))
-    if report.stopped_by is not None:
+    report = launch_schedule(cluster=launch_options.taken_cluster(options), **vars(options))
+    if report.stopped_by is not None and not report.out_of_time:
         return 128 + report.stopped_by
     return cli.DONE if report.all_well else cli.NOT_ALL_DONE
 
 
-def _add_how_much(options: argparse.ArgumentParser) -> None:
-    group = options.add_argument_group("how much at once")
-    group.add_argument(
-        "--n_processes",
-        type=_count_or_auto,
-        default=1,
-        metavar="INT|auto",
-        help="runs done at the same time; auto: as many as there are cores to use",
-    )
-    group.add_argument(
-        "--n_experiments_per_proc",
-        type=_count,
-        metavar="INT",
-        help="runs that each of these does at most (default: no limit)",
-    )
-    group.add_argument(
-        "--threads_per_run",
-        type=_count,
-        metavar="INT",
-        help="threads of numerical libraries in a run, set as OMP_NUM_THREADS, MKL_NUM_THREADS and "
-        "OPENBLAS_NUM_THREADS unless you set those (default: cores / n_processes)",
-    )
-    group.add_argument(
-        "--gpus",
-        metavar="N|IDS|auto",
-        help="divide graphics processors among the processes: how many (2), which (0,1; 3, is the "
-        "one called 3) or auto; what CUDA_VISIBLE_DEVICES names is divided, never widened "
-        "(default: left as it is)",
-    )
+def _launch_here(given: Mapping[str, Any]) -> LaunchReport:
+    """Do it on this machine; `given` are the arguments of `launch_schedule` by name."""
+    from alfred.launchers.base import LaunchPlan
+    from alfred.storage.owners import this_process
+    from alfred.utils.directory_tree import get_root
 
-
-def _add_what(options: argparse.ArgumentParser) -> None:
-    group = options.add_argument_group("what")
-    group.add_argument("--experiments", metavar="3,7|1-5", help="only these experiments (default: all)")
-    group.add_argument("--seeds", metavar="1,2|0-9", help="only these seeds (default: all)")
-    group.add_argument(
-        "--order",
-        choices=ORDERS,
-        default="experiment",
-        help="experiment: all seeds of one, then the next; seed: the first seed of every experiment "
-        "before the second",
-    )
-    cli.add_boolean(
-        group,
-        "--check_hash",
-        default=True,
-        help="pass over storage directories that were laid with other code, told by the git hashes",
-    )
-    cli.add_boolean(
-        group,
-        "--run_clean_interrupted",
-        default=False,
-        help="first put runs whose process has died back to waiting (never crashed or living ones)",
-    )
-
-
-def _add_how(options: argparse.ArgumentParser) -> None:
-    group = options.add_argument_group("how")
-    cli.add_boolean(group, "--use_pbar", default=False, help="hand main() a progress bar and show it")
-    group.add_argument(
-        "--timeout",
-        type=_seconds,
-        metavar="TIME",
-        help="a run that takes longer is a crash: seconds, or as in 90m or 12h (default: no limit)",
-    )
-    group.add_argument(
-        "--grace",
-        type=_seconds,
-        default=1.5,
-        metavar="TIME",
-        help="how long a run that is told to stop may take to do so, before it is killed",
-    )
-    group.add_argument(
-        "--start_method",
-        choices=START_METHODS,
-        default="forkserver",
-        help="forkserver: main.py is imported once and forked for each run; fork: the same without a "
-        "process between; spawn: a fresh interpreter for each run, for libraries that can't be forked",
-    )
-    cli.add_boolean(
-        group,
-        "--in_process",
-        default=False,
-        help="do everything in this very process, one run after the other, for a debugger",
-    )
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
-    return int(text)
-
-
-def _count_or_auto(text: str) -> int | str:
-    return text if text == "auto" else _count(text)
-
-
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd]?)", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: seconds, or as in 90m, 12h, 2d")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]]
+    _check_in_process(given["in_process"], given["n_processes"], given["timeout"])
+    only: dict[str, Any] = {name: cli.numbers(f"--{name}", given[name]) for name in _CHOICES}
+    environments = _environments(given["n_processes"], given["gpus"], given["threads_per_run"])
+    owner = this_process()
+    with _loaded(given["start_method"], given["in_process"], environments[0], owner) as runner:
+        storage_dirs, passed_over = _select(given)
+        if given["run_clean_interrupted"]:
+            _put_back_dead_runs(storage_dirs, owner)
+        plan = LaunchPlan(
+            project=Path.cwd(),
+            root=get_root(given["root_dir"]).absolute(),
+            storage_dirs=tuple(storage_dirs),
+            environments=tuple(environments),
+            max_runs=given["n_experiments_per_proc"],
+            **only,
+            **{name: given[name] for name in _TAKEN_AS_THEY_ARE},
+            walltime=_walltime(storage_dirs, given["signal_delay"], given["min_time_left"]),
+        )
+        _check_choice(plan, *(given[name] for name in _CHOICES))
+        report = runner.launch(plan, _hooks())
+    report.passed_over += passed_over
+    _start_again(report, plan, given["requeue"] or 0)
+    return report
 
 
 def _check_in_process(in_process: bool, n_processes: int | str, timeout: float | None) -> None:
@@ -240,6 +152,86 @@ def _environments(n_processes: int | str, gpus: str | None, threads: int | None)
         raise UsageError(f"n_processes is a whole number from 1 on or 'auto', not {n_processes!r}")
     common = environment.thread_variables(threads, slots, os.environ)
     return [{**common, **own} for own in environment.gpu_variables(gpus, slots, os.environ)]
+
+
+def _launch_elsewhere(given: Mapping[str, Any]) -> LaunchReport:
+    """Have launchers on a cluster do it; how it went if that was waited for, else an empty report."""
+    from alfred.launchers import submitting
+    from alfred.launchers.base import LaunchReport
+    from alfred.project import set_up
+    from alfred.utils.directory_tree import get_root
+
+    set_up()
+    _environments(given["n_processes"], None, given["threads_per_run"])
+    selection = {name: cli.numbers(f"--{name}", given[name]) for name in _CHOICES}
+    storage_dirs, passed_over = _select(given)
+    root = get_root(given["root_dir"]).absolute()
+    waiting = submitting.count_waiting(storage_dirs, **selection)
+    if not waiting:
+        print("Nothing waits: no launcher was started.")
+        report = LaunchReport()
+    else:
+        report = _submit(given, storage_dirs, root, waiting)
+    report.passed_over += passed_over
+    return report
+
+
+def _submit(given: Mapping[str, Any], storage_dirs: Sequence[Path], root: Path, waiting: int) -> LaunchReport:
+    """Hand the launch to SLURM."""
+    from alfred.launchers import slurm, submitting
+    from alfred.launchers.base import LaunchReport
+    from alfred.search.schedule_folder import schedule_folder_of
+
+    folder = Path(given["from_file"]).parent if given["from_file"] else schedule_folder_of(storage_dirs[0])
+    options = given["cluster"] or slurm.SlurmOptions()
+    batch = submitting.plan_batch(given, options, storage_dirs, root, folder, waiting)
+    if given["dry_run"]:
+        print(batch.script, end="")
+        return LaunchReport()
+    submission = slurm.submit(batch)
+    submitting.announce(batch, submission)
+    return submitting.wait(submission, storage_dirs) if given["wait"] else LaunchReport()
+
+
+def _walltime(
+    storage_dirs: Sequence[Path], signal_delay: float, min_time_left: float | None
+) -> WallTime | None:
+    """How long this launcher may go on, where it is part of a job with a time limit."""
+    import alfred.defaults
+    from alfred.launchers import walltime
+
+    limit = walltime.of_this_job(
+        os.environ, signal_delay, min_time_left, resumes=alfred.defaults.DEFAULT_RESUME_FROM_CHECKPOINTS
+    )
+    if limit is not None:
+        limit.durations += walltime.sampled_durations(storage_dirs)
+    return limit
+
+
+def _start_again(report: LaunchReport, plan: LaunchPlan, most: int) -> None:
+    """Have the job that ran out of time started again, `most` times in all, if runs still wait."""
+    from alfred.launchers.submitting import count_waiting
+    from alfred.storage import scheduler
+
+    if not report.out_of_time or not count_waiting(plan.storage_dirs, plan.experiments, plan.seeds):
+        report.out_of_time = False
+        return
+    started = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
+    if started >= most:
+        why = f"it was started again {started} times; --requeue allows {most}" if most else "see --requeue"
+        report.passed_over.append(f"runs wait although the job's time is up: {why}")
+        print(report.passed_over[-1])
+    elif not report.began and plan.walltime and not plan.walltime.resumes:
+        needed = plan.walltime.needed()
+        report.passed_over.append(
+            f"no run begins: it would need {needed:.0f} s, more than this job had; give a longer --time"
+        )
+        print(report.passed_over[-1])
+    elif problem := scheduler.requeue(os.environ):
+        report.passed_over.append(f"the job could not be started again: {problem}")
+        print(report.passed_over[-1])
+    else:
+        print("runs still wait: this job starts again")
 
 
 @contextlib.contextmanager
@@ -263,29 +255,43 @@ def _loaded(
         yield LocalLauncher(owner, starter)
 
 
-def _select(
-    from_file: str | Path | None,
-    storage_name: str | None,
-    root_dir: str | Path | None,
-    check_hash: bool,
-    log_level: int,
-) -> tuple[list[Path], list[str]]:
+def _select(given: Mapping[str, Any]) -> tuple[list[Path], list[str]]:
     """The storage directories to work on, and those that were asked for and passed over."""
     from alfred.storage import laying
     from alfred.utils.directory_tree import get_root, sanity_check_exists, sanity_check_hash
     from alfred.utils.misc import create_logger, select_storage_dirs
 
-    named = [path.absolute() for path in select_storage_dirs(from_file, storage_name, root_dir)]
+    root_dir = given["root_dir"]
+    paths = select_storage_dirs(given["from_file"], given["storage_name"], root_dir)
+    named = [path.absolute() for path in paths]
     laying.recover(get_root(root_dir))
-    logger = create_logger("launch", log_level)
+    logger = create_logger("launch", given["log_level"])
     chosen = [
         path
         for path in named
-        if sanity_check_exists(path, logger) and (not check_hash or sanity_check_hash(path, logger))
+        if sanity_check_exists(path, logger) and (not given["check_hash"] or sanity_check_hash(path, logger))
     ]
     if named and not chosen:
         raise NothingToDoError("nothing was launched: every storage directory was passed over, see above")
+    cli.notice_no_runs(chosen)
     return chosen, [str(path) for path in named if path not in chosen]
+
+
+def _check_choice(plan: LaunchPlan, *options: str | None) -> None:
+    """UsageError when `--experiments` and `--seeds`, as given, select no run of those that are there."""
+    from alfred.search.wording import joined, ranges
+    from alfred.storage.survey import seed_dirs
+
+    given = [f"--{name} {text}" for name, text in zip(("experiments", "seeds"), options, strict=True) if text]
+    if not given:
+        return
+    there = [(experiment, seed) for path in plan.storage_dirs for experiment, seed, _ in seed_dirs(path)]
+    if there and not any(plan.takes(experiment, seed) for experiment, seed in there):
+        experiments, seeds = (ranges(numbers) for numbers in zip(*there, strict=True))
+        raise UsageError(
+            f"{' '.join(given)}: there is no such run in {joined(path.name for path in plan.storage_dirs)}; "
+            f"there are the experiments {experiments} and the seeds {seeds}"
+        )
 
 
 def _hooks() -> Hooks:

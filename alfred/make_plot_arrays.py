@@ -50,7 +50,7 @@ def make_plot_arrays(
     set_up()
     definitions = _definitions(plots_to_make)
     there, missing = cli.existing(select_storage_dirs(from_file, storage_name, root_dir))
-    report = PlotsReport(passed_over=[f"{path} does not exist" for path in missing])
+    report = PlotsReport(passed_over=missing)
     for storage_dir in there:
         made = plot_storage_dir(storage_dir, definitions, remove_none=remove_none)
         report.paths += made.paths

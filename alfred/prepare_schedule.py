@@ -127,7 +127,7 @@ def parser() -> cli.Parser:
     )
     options.add_argument(
         "--sampling_seed",
-        type=int,
+        type=cli.whole_number,
         metavar="INT",
         help="random search: draw as a search with this seed did (default: a new one, shown and recorded)",
     )
@@ -152,7 +152,7 @@ def _add_seed_options(options: argparse.ArgumentParser) -> None:
     group = options.add_argument_group("instead of a schedule")
     group.add_argument(
         "--add_seeds",
-        type=int,
+        type=cli.whole_number,
         metavar="INT",
         help="lay that many fresh seeds, the same for all, in the experiments of --storage_name; a search "
         "and its retrain never get the same ones",
@@ -236,6 +236,8 @@ def _check_writable(schedule: Schedule, root: Path, *, takes_list: bool) -> None
             f"the root directory {root} can't be written ({_why_not(folder)}): "
             "give another --root_dir or change its permissions"
         )
+    if takes_list and os.path.lexists(schedule.list_file) and not schedule.list_file.is_file():
+        raise StorageError(f"{schedule.list_file} is no file: remove it, the names are to be listed there")
     lists = schedule.list_file if schedule.list_file.exists() else schedule.path.parent
     if takes_list and not os.access(lists, os.W_OK):
         raise StorageError(f"{schedule.list_file} can't be written: change the permissions of {lists}")
@@ -276,7 +278,8 @@ def _summary(schedule: Schedule, target: Target, plans: Sequence[Preparation]) -
         lines["added to"] = target.storage_name
     if plans[0].sampling_seed is not None:
         lines["sampling seed"] = str(plans[0].sampling_seed)
-    lines |= {f"  {name}": wording.told(values) for name, values in varied_values(plans).items()}
+    varied = {f"  {name}": wording.told(values) for name, values in varied_values(plans).items()}
+    lines |= varied or {"varied": "nothing: every run has the defaults of get_run_args"}
     return wording.table(lines)
 
 

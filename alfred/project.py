@@ -16,7 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from alfred.errors import AlfredError, ProjectError, ScheduleError
+from alfred.errors import AlfredError, ProjectError, ScheduleError, did_you_mean, say
+from alfred.utils.check_defaults import unknown_defaults, unusable_defaults
 
 _HANDED_TO_MAIN = ("config", "dir_tree", "logger", "pbar")
 
@@ -67,7 +68,7 @@ def set_up(folder: str | Path | None = None) -> None:
     try:
         module = _import_from(folder, "main")
     except ProjectError as error:
-        print(f"alfred: notice: set_up_alfred() is not applied, {_one_line(str(error))}", file=sys.stderr)
+        say(f"notice: set_up_alfred() is not applied, {error}")
         return
     _apply_set_up(module, folder / "main.py")
 
@@ -86,7 +87,7 @@ def load_schedule_module(path: str | Path) -> ModuleType:
     """Run a schedule file; it may import from main.py, which was loaded before. Raises ScheduleError."""
     path = _absolute(path)
     if not path.is_file():
-        raise ScheduleError(f"no schedule file {path}: check --schedule_file")
+        raise ScheduleError(f"no schedule file {path}: check --schedule_file; {_schedules_beside(path)}")
     module = ModuleType("alfred_schedule")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # where dataclasses and the like look for their module
@@ -94,6 +95,15 @@ def load_schedule_module(path: str | Path) -> ModuleType:
         # Not by an import: that would leave a __pycache__ beside the lists and pictures of the search.
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
     return module
+
+
+def _schedules_beside(path: Path) -> str:
+    if os.path.lexists(path):
+        return "what is there is no file"
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    names = [file.name for file in path.parent.glob("*_schedule*.py") if file.is_file()]
+    return did_you_mean(path.name, names)
 
 
 def default_config(module: ModuleType, file: Path) -> dict[str, Any]:
@@ -121,15 +131,24 @@ def call_main(main: Callable[..., Any], *, config: Any, dir_tree: Any, logger: A
 
 @contextlib.contextmanager
 def user_code(kind: type[AlfredError], file: Path, what: str) -> Iterator[None]:
-    """What the user's code raises inside becomes `kind`: `<file> <what>: <error> (<file>:<line>)`."""
-    arguments = sys.argv
-    sys.argv = [str(file)]  # user code that parses the command line must not see alfred's options
+    """What the user's code raises inside becomes `kind`: `<file> <what>: <error> (<file>:<line>)`.
+
+    It sees no options of alfred and takes no answer that was piped in for alfred; what it prints goes to
+    stderr, since standard output is the command's.
+    """
+    arguments, answers = sys.argv, sys.stdin
+    sys.argv = [str(file)]
+    if answers is None or not answers.isatty():  # at a terminal a debugger may stand in that code
+        sys.stdin = io.StringIO()
     try:
-        yield
-    except (Exception, SystemExit) as error:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise kind(f"{file} {what}: {_told(error)} ({_line_of(error, file)}): mend it there") from error
     finally:
-        sys.argv = arguments
+        sys.argv, sys.stdin = arguments, answers
 
 
 def _import_from(folder: Path, name: str) -> ModuleType:
@@ -162,9 +181,15 @@ def _put_first(folder: Path) -> None:
 
 def _apply_set_up(module: ModuleType, file: Path) -> None:
     set_up_alfred = getattr(module, "set_up_alfred", None)
-    if callable(set_up_alfred):
+    if set_up_alfred is not None:
+        if not callable(set_up_alfred):
+            raise ProjectError(f"{file}: set_up_alfred is no function: make it one")
         with user_code(ProjectError, file, "raised in set_up_alfred()"):
             set_up_alfred()
+    for wrong in unusable_defaults():
+        raise ProjectError(f"{file}: {wrong}")
+    for unknown in unknown_defaults():
+        say(f"notice: {file}: {unknown}")
 
 
 def _keywords_for(main: Callable[..., Any]) -> list[str]:
@@ -212,7 +237,10 @@ def _quiet_argparse() -> Iterator[None]:
 
 
 def _told(error: BaseException) -> str:
-    text = error.msg if isinstance(error, SyntaxError) else _one_line(str(error))
+    try:
+        text = error.msg if isinstance(error, SyntaxError) else _one_line(str(error))
+    except Exception:  # an error of the user's own whose text can't be made
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -77,16 +77,17 @@ def cheapest(costs: Iterable[Cost]) -> Cost:
 
 
 def launch(parent: str | None, size: int, words: list[str], expected: int = 0) -> Cost:
-    """What `alfred launch` takes for `size` directories, of which it does `expected`."""
+    """What `alfred launch` takes for `size` directories, of which it does `expected`; one more is done."""
     with tempfile.TemporaryDirectory(dir=parent) as name:
         folder = Path(name)
         (folder / "main.py").write_text(MAIN)
         storage_dir = folder / "storage" / "Ab1_a_t_grid_x"
         storage_dir.mkdir(parents=True)
         last = size // 10 + 1
-        for number in range(10 * last + 1):  # what is too much stays waiting, so that nothing is plotted
-            if number < size or number == 10 * last:
-                lay(storage_dir, number)
+        for number in range(size):
+            lay(storage_dir, number)
+        lay(storage_dir, 10 * last - 1, "COMPLETED")  # a launch of nothing has something to look at
+        lay(storage_dir, 10 * last)  # stays waiting, so that nothing is plotted
         command = [sys.executable, "-m", "alfred.launch_schedule", "--storage_name", storage_dir.name]
         command += [*words, "--experiments", f"1-{last}"]
         path = {"PYTHONPATH": str(Path(alfred.__file__).parents[1])}
@@ -95,17 +96,17 @@ def launch(parent: str | None, size: int, words: list[str], expected: int = 0) -
             command, cwd=folder, env={**os.environ, **path}, stdout=subprocess.PIPE, text=True, check=True
         )
         wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-        if f"{expected} done" not in done.stdout.splitlines()[-1]:
+        if f"{expected + 1} done" not in done.stdout.splitlines()[-1]:
             sys.exit(f"{expected} runs should be done: {done.stdout.splitlines()[-1]}")
         return Cost(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall)
 
 
-def lay(storage_dir: Path, number: int) -> None:
-    """A run that waits."""
+def lay(storage_dir: Path, number: int, flag: str = "UNHATCHED") -> None:
+    """A run in that state."""
     seed_dir = storage_dir / f"experiment{number // 10 + 1}" / f"seed{number % 10}"
     seed_dir.mkdir(parents=True)
     (seed_dir / "config.json").write_text(f'{{"alg_name": "a", "task_name": "t", "seed": {number % 10}}}')
-    (seed_dir / "UNHATCHED").touch()
+    (seed_dir / flag).touch()
 
 
 def bare_fork(times: int = 200) -> Cost:

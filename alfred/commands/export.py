@@ -38,8 +38,8 @@ def export(
     performance_metric: str | None = None,
     performance_aggregation: str = "mean_on_last_20_percents",
     root_dir: str | Path | None = None,
-) -> tuple[Outcome, list[Path]]:
-    """Export the runs of the storage directories of a list file, or of one; what was written, what lacks.
+) -> Outcome:
+    """Export the runs of the storage directories of a list file, or of one; what came of it.
 
     `to` is "csv", "parquet", "tensorboard" or "mlflow"; `rows`, of the first two, "runs" (the default) or
     "steps". `output` is a new file or folder, for MLflow a tracking URI.
@@ -62,7 +62,7 @@ def export(
     if rows is not None and to not in _TABLES:
         raise UsageError(f"--rows {rows} is for {' and '.join(_TABLES)}: {to} gets the runs with their steps")
     set_up()
-    there, missing = cli.existing(select_storage_dirs(from_file, storage_name, root_dir))
+    there, passed_over = cli.existing(select_storage_dirs(from_file, storage_name, root_dir))
     chosen = settings(
         x_metric=x_metric,
         performance_metric=performance_metric,
@@ -78,7 +78,8 @@ def export(
         heard=lambda what, n: progress(n, None, what),
     )
     outcome: Outcome = target.export(order)
-    return outcome, missing
+    outcome.passed_over = passed_over
+    return outcome
 
 
 def parser() -> cli.Parser:
@@ -134,12 +135,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _door(options: argparse.Namespace) -> int:
-    outcome, missing = export(**vars(options))
+    outcome = export(**vars(options))
     what = "rows" if options.to in _TABLES else "values"
     print(f"{outcome.where}: {outcome.runs} runs, {outcome.rows} {what}")
     for text in outcome.notes:
         cli.notice(text)
-    return cli.NOT_ALL_DONE if missing else cli.DONE
+    return cli.NOT_ALL_DONE if outcome.passed_over else cli.DONE
 
 
 def _place(to: str, rows: str) -> str:

@@ -6,15 +6,18 @@ import argparse
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alfred import cli
-from alfred.errors import StorageError, UsageError
+from alfred.errors import UsageError
 
 if TYPE_CHECKING:
+    from alfred.storage.crashes import CrashGroup
     from alfred.storage.overview import ActiveRun, Durations, Holder, Overview
+    from alfred.storage.scheduler import Job
 
 _SHOWN_RUNS = 40
 _SHOWN_CRASHES = 20
@@ -27,7 +30,12 @@ keys of --json, one object on standard output; times in seconds, null where some
   running          of each: seed_dir, owner, host, pid, job, alive ("alive" or "not proven"), heard (how
                    long ago its owner was heard of), being_put_back, start, seconds (since start)
   stopped          seed directories of runs whose process is gone: `alfred clean` puts them back
-  crashes          of each group: last_line, count, example (path of one report); most frequent first
+  crashes          of each group: count, signature (what its reports have in common), example (path of one
+                   report), that one's headline, last_line (the headline, at most 300 letters) and where (in
+                   your code, or null), overtaken (true: reports of attempts that the run was taken from),
+                   runs (seed directories); with --crashes also only_theirs (the parameters whose value all
+                   runs of the group share and no completed run has); most frequent first
+  jobs             of each on a cluster: id, name, state, node, reason, seconds_left; null: nobody answers
   conflicts        what is wrong with seed directories that hold several flags
   passed_over      storage directories that are missing or could not be read, each in a sentence"""
 
@@ -37,13 +45,15 @@ def status(
     storage_name: str | None = None,
     *,
     root_dir: str | Path | None = None,
+    crashes: bool = False,
 ) -> dict[str, Any]:
     """How the storage directories of a list file stand, or one, or all of the root when neither is given.
 
-    Returns what `alfred status --json` prints; nothing is written anywhere.
-    Raises AlfredError when nothing can be looked at.
+    Returns what `alfred status --json` prints (with `crashes` what `--crashes --json` does); nothing is
+    written anywhere. Raises AlfredError when nothing can be looked at.
     """
-    return _as_record(*_look(from_file, storage_name, root_dir))
+    root, found, passed_over = _look(from_file, storage_name, root_dir)
+    return _as_record(root, found, passed_over, _only_theirs(found) if crashes else None)
 
 
 def parser() -> cli.Parser:
@@ -55,10 +65,18 @@ def parser() -> cli.Parser:
         "examples, in the folder that holds main.py:\n"
         "  alfred status\n"
         "  alfred status --from_file schedules/lr/list_searches_lr.txt\n"
+        "  alfred status --crashes\n"
         "  alfred status --json\n\n" + _JSON_KEYS,
     )
     cli.add_storage_selection(options, required=False)
     cli.add_root_dir(options)
+    cli.add_boolean(
+        options,
+        "--crashes",
+        default=False,
+        help="tell of each kind of crash all there is: where it was, which runs, and the values of "
+        "hyper-parameters that all of them share and no completed run has",
+    )
     cli.add_boolean(options, "--json", default=False, help="print one JSON object, for scripts")
     return options
 
@@ -70,10 +88,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _door(options: argparse.Namespace) -> int:
     root, found, passed_over = _look(options.from_file, options.storage_name, options.root_dir)
+    only_theirs = _only_theirs(found) if options.crashes else None
     if options.json:
-        print(json.dumps(_as_record(root, found, passed_over), indent=1))
+        print(json.dumps(_as_record(root, found, passed_over, only_theirs), indent=1))
     else:
-        _print(root, found)
+        _print(root, found, only_theirs)
     return cli.NOT_ALL_DONE if passed_over else cli.DONE
 
 
@@ -95,27 +114,47 @@ def _look(
     found = overview(
         storage_dirs, this_process(), looked=lambda how_many: progress(how_many, None, "runs looked at")
     )
+    found.jobs = _jobs(root, storage_dirs)
     for text in found.unreadable:
         cli.notice(escaped(text))
-    return root, found, [f"{path} does not exist" for path in missing] + found.unreadable
+    cli.notice_no_runs(storage_dirs)
+    return root, found, missing + found.unreadable
+
+
+def _jobs(root: Path, storage_dirs: Sequence[Path]) -> list[Job] | None:
+    from alfred.storage import scheduler, submissions
+
+    submitted = submissions.read(root, [path.name for path in storage_dirs])
+    return scheduler.queue([one.name for one in submitted])
 
 
 def _select(
     from_file: str | Path | None, storage_name: str | None, root: Path
-) -> tuple[list[Path], list[Path]]:
+) -> tuple[list[Path], list[str]]:
     from alfred.storage.survey import storage_dirs
-    from alfred.utils.misc import select_storage_dirs
+    from alfred.utils.misc import check_root, select_storage_dirs
 
     if from_file is not None and storage_name is not None:
         raise UsageError("give only one of --from_file and --storage_name: both were given")
     if from_file is not None or storage_name is not None:
         return cli.existing(select_storage_dirs(from_file, storage_name, root))
-    if not root.is_dir():
-        raise StorageError(f"the root directory {root} does not exist: give another --root_dir")
+    check_root(root)
     return storage_dirs(root), []
 
 
-def _as_record(root: Path, found: Overview, passed_over: Sequence[str]) -> dict[str, Any]:
+def _only_theirs(found: Overview) -> list[dict[str, Any]]:
+    """Of each group of crashes the values that its runs share and no completed run has."""
+    from alfred.storage.shared_values import only_theirs, values_of
+
+    others = values_of(found.completed_beside)
+    if not others:  # compared with nothing, everything would be theirs alone
+        return [{} for _ in found.crashes]
+    return [only_theirs([report.seed_dir for report in group.reports], others) for group in found.crashes]
+
+
+def _as_record(
+    root: Path, found: Overview, passed_over: Sequence[str], only_theirs: Sequence[dict[str, Any]] | None
+) -> dict[str, Any]:
     from alfred.report.tables import HEADINGS
     from alfred.storage.attempts import time_stamp
 
@@ -135,10 +174,25 @@ def _as_record(root: Path, found: Overview, passed_over: Sequence[str]) -> dict[
         "running": [_running_record(run) for run in found.active],
         "stopped": found.stopped,
         "crashes": [
-            {"last_line": g.last_line, "count": g.count, "example": g.example} for g in found.crashes
+            _crash_record(group) | ({} if only_theirs is None else {"only_theirs": only_theirs[at]})
+            for at, group in enumerate(found.crashes)
         ],
+        "jobs": None if found.jobs is None else [vars(job) for job in found.jobs],
         "conflicts": found.conflicts,
         "passed_over": list(passed_over),
+    }
+
+
+def _crash_record(group: CrashGroup) -> dict[str, Any]:
+    return {
+        "count": len(group.reports),
+        "signature": group.example.signature,
+        "example": group.example.path,
+        "headline": group.example.headline,
+        "last_line": group.last_line,
+        "where": group.example.where or None,
+        "overtaken": group.example.overtaken,
+        "runs": [report.seed_dir for report in group.reports],
     }
 
 
@@ -161,7 +215,7 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
 
 
-def _print(root: Path, found: Overview) -> None:
+def _print(root: Path, found: Overview, only_theirs: Sequence[dict[str, Any]] | None) -> None:
     from alfred.report.tables import escaped, print_states
 
     if not found.storages:
@@ -173,12 +227,16 @@ def _print(root: Path, found: Overview) -> None:
     if any(s.durations and s.durations.sampled < s.durations.completed for s in found.storages):
         print("Times per completed run: median (shortest to longest), from a sample where it says so.")
     _print_active(root, found.active)
+    _print_jobs(found)
     if found.stopped:
         print(f"\nStopped: {len(found.stopped)}, their processes are gone; `alfred clean` puts them back.")
     if found.conflicts:
         print("\nConflicts")
         print("\n".join(escaped(f"  {text}") for text in found.conflicts))
-    _print_crashes(root, found)
+    if only_theirs is None:
+        _print_crashes(root, found)
+    else:
+        _print_kinds(root, found, only_theirs)
 
 
 def _took(durations: Durations | None) -> str:
@@ -219,6 +277,16 @@ def _print_active(root: Path, active: Sequence[ActiveRun]) -> None:
         print(f"... and {len(active) - _SHOWN_RUNS} more; --json lists all")
 
 
+def _print_jobs(found: Overview) -> None:
+    from alfred.report.jobs import print_jobs
+
+    if found.jobs:
+        print()
+        print_jobs(found.jobs, Counter(run.holder.job for run in found.active))
+    elif found.jobs is None:
+        print("\nThere are jobs on a cluster, and squeue gives no answer here.")
+
+
 def _known_of(holder: Holder) -> str:
     from alfred.storage.leases import Verdict
 
@@ -238,11 +306,54 @@ def _print_crashes(root: Path, found: Overview) -> None:
     shown = found.crashes[:_SHOWN_CRASHES]
     print_table(
         [Column("runs", is_number=True), Column("last line of the report"), Column("for example")],
-        [(str(group.count), group.last_line, os.path.relpath(group.example, root)) for group in shown],
+        [
+            (str(len(group.reports)), group.last_line, os.path.relpath(group.example.path, root))
+            for group in shown
+        ],
         title="Crashed",
     )
     if len(found.crashes) > _SHOWN_CRASHES:
         print(f"... and {len(found.crashes) - _SHOWN_CRASHES} other kinds; --json lists all")
+
+
+def _print_kinds(root: Path, found: Overview, only_theirs: Sequence[dict[str, Any]]) -> None:
+    """One paragraph for each group of crashes."""
+    from alfred.report.tables import escaped
+
+    if not found.crashes:
+        print("\nNothing has crashed.")
+    for group, values in zip(found.crashes[:_SHOWN_CRASHES], only_theirs, strict=False):
+        example, count = group.example, len(group.reports)
+        whose = ", reports of attempts that the run was taken from" if example.overtaken else ""
+        facts = {
+            "error": example.headline,
+            "where": example.where,
+            "report": os.path.relpath(example.path, root),
+            "runs": _names_of_runs(root, group),
+            "only they have": ", ".join(f"{name}={json.dumps(value)}" for name, value in values.items()),
+        }
+        print()
+        print(escaped(f"{count} crashed run{'s' * (count > 1)}{whose}: {example.signature}"))
+        for name, told in facts.items():
+            if told:
+                print(escaped(f"  {name:<14}  {told}"))
+    if len(found.crashes) > _SHOWN_CRASHES:
+        print(f"\n... and {len(found.crashes) - _SHOWN_CRASHES} other kinds; --json lists all")
+
+
+def _names_of_runs(root: Path, group: CrashGroup) -> str:
+    """`<storage directory>: experiment2 (seed1, seed2), experiment5 (seed1)`."""
+    seeds: dict[str, dict[str, list[str]]] = {}
+    for report in group.reports[:_SHOWN_RUNS]:
+        experiment_dir, seed = os.path.split(report.seed_dir)
+        storage_dir, experiment = os.path.split(os.path.relpath(experiment_dir, root))
+        seeds.setdefault(storage_dir, {}).setdefault(experiment, []).append(seed)
+    told = "; ".join(
+        f"{storage_dir}: " + ", ".join(f"{name} ({', '.join(of)})" for name, of in experiments.items())
+        for storage_dir, experiments in seeds.items()
+    )
+    left = len(group.reports) - _SHOWN_RUNS
+    return told + (f" and {left} more; --json lists all" if left > 0 else "")
 
 
 def _clock_time(stamp: str | None) -> str:

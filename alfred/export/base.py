@@ -38,12 +38,16 @@ class Order:
 
 @dataclass
 class Outcome:
-    """Where it is, how many runs and rows (of the table, or values) it has, and what a reader must know."""
+    """Where it is, how many runs and rows (of the table, or values) it has, and what a reader must know.
+
+    `passed_over` says in a sentence each which storage directories are missing.
+    """
 
     where: str
     runs: int = 0
     rows: int = 0
     notes: list[str] = field(default_factory=list)
+    passed_over: Sequence[str] = ()
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from alfred.figures.array_plan import Definition, PlotArray, absent_metrics, def
 from alfred.figures.saving import save_figure
 from alfred.figures.sources import source
 from alfred.figures.style import printed
+from alfred.storage import markers
 
 ONGOING, COMPLETED = "PLOT_ARRAYS_ONGOING", "PLOT_ARRAYS_COMPLETED"
 
@@ -87,9 +88,6 @@ def _absent(search: Search, definition: Definition) -> str:
 def _flagged(storage_dir: Path) -> Iterator[None]:
     """The flags that tell people how the plots stand; nothing is decided by them."""
     files.remove_tree(storage_dir / COMPLETED)
-    files.write_text(storage_dir / ONGOING, "")
-    try:
+    with markers.ongoing(storage_dir / ONGOING):
         yield
         files.write_text(storage_dir / COMPLETED, "")
-    finally:
-        files.remove_tree(storage_dir / ONGOING)

@@ -24,6 +24,7 @@ from alfred.figures.summary_learning import draw_summary_learning
 from alfred.figures.summary_performance import draw_summary_performance
 from alfred.figures.visuals import load_visuals
 from alfred.search.schedule_folder import schedule_folder_of
+from alfred.storage import markers
 from alfred.storage.attempts import read_record
 from alfred.storage.owners import this_process
 from alfred.storage.survey import Condition, count
@@ -78,7 +79,7 @@ def summarize_search(
             return SummaryResult(folder, made.get("best"), str(made.get("note", "")), made_now=False)
     search = gather(storage_dir, {wanted.x_metric, wanted.y_metric, wanted.metric})
     if not search.conditions()[Condition.COMPLETED]:
-        raise NothingToDoError(f"{storage_dir} has no completed run: there is nothing to summarize")
+        raise NothingToDoError(f"{storage_dir} has no completed run: launch it first")
     with _flagged(storage_dir):
         scores = scores_of(search, wanted, evaluate)
         replace_folder(folder, lambda made: _build(made, search, scores, wanted))
@@ -179,13 +180,10 @@ def _flagged(storage_dir: Path) -> Iterator[None]:
         storage_dir / f"SUMMARY_{end}" for end in ("ONGOING", "FAILED", "COMPLETED")
     )
     files.remove_tree(failed)
-    files.write_text(ongoing, "")
-    try:
-        yield
-    except BaseException as error:
-        files.write_text(failed, f"{type(error).__name__}: {error}\n")
-        raise
-    else:
+    with markers.ongoing(ongoing):
+        try:
+            yield
+        except BaseException as error:
+            files.write_text(failed, f"{type(error).__name__}: {error}\n")
+            raise
         files.write_text(completed, "")
-    finally:
-        files.remove_tree(ongoing)

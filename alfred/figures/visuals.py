@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.mathtext import MathTextParser
 
-from alfred.errors import StorageError
+from alfred.errors import StorageError, did_you_mean, say
 from alfred.figures.style import Look, look, plain
 from alfred.utils.config import load_dict_from_json
 
@@ -59,12 +59,14 @@ def load_visuals(folder: str | Path | None) -> Visuals:
     folder = Path(folder).absolute()
     visuals, curves = (folder / f"{kind}_{folder.name}.json" for kind in ("visuals", "additional_curves"))
     read = load_dict_from_json(visuals) if visuals.is_file() else {}
+    _tell_unknown(read, _OBJECTS, visuals)
     found = {name: _object(read, name, visuals) for name in _OBJECTS}
     for name in ("titles_dict", "axis_titles_dict", "labels_dict"):
         _check_texts(found[name], f"{visuals}, {name}")
     _check(found["colors_dict"], is_color_like, "no colour", f"{visuals}, colors_dict")
     _check(found["markers_dict"], _is_marker, "no marker", f"{visuals}, markers_dict")
     added = load_dict_from_json(curves) if curves.is_file() else {}
+    _tell_unknown(added, ("hlines",), curves)
     hlines = _object(added, "hlines", curves)
     for task, lines in hlines.items():
         _check_hlines(lines, f"{curves}, hlines of {task}")
@@ -76,6 +78,12 @@ def load_visuals(folder: str | Path | None) -> Visuals:
         markers=found["markers_dict"],
         hlines=hlines,
     )
+
+
+def _tell_unknown(read: Mapping[str, Any], known: Sequence[str], path: Path) -> None:
+    for name in read:
+        if name not in known:
+            say(f"notice: {path}: nothing is known by the name {name!r}: {did_you_mean(name, known)}")
 
 
 def _object(read: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
@@ -102,7 +110,9 @@ def _check_texts(texts: Mapping[str, Any], where: str) -> None:
 def _check(entries: Mapping[str, Any], is_good: Any, what: str, where: str) -> None:
     for key, value in entries.items():
         if not is_good(value):
-            raise StorageError(f"{where}: {key} has {value!r}, which is {what} that matplotlib knows")
+            raise StorageError(
+                f"{where}: {key} has {value!r}, which is {what} that matplotlib knows: give another"
+            )
 
 
 def _is_marker(value: Any) -> bool:
@@ -115,6 +125,9 @@ def _check_hlines(lines: Any, where: str) -> None:
     if not is_list:
         raise StorageError(f'{where}: write a list of objects like {{"y": 1.0, "label": "..."}}')
     for line in lines:
+        heights = line["y"] if isinstance(line["y"], list) else [line["y"]]
+        if not all(isinstance(y, int | float) for y in heights):
+            raise StorageError(f"{where}: y is {line['y']!r}: write a number")
         try:
             Figure().subplots().hlines(**{"xmin": 0, "xmax": 1, **line})
         except (AttributeError, TypeError, ValueError) as error:

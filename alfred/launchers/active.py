@@ -6,13 +6,12 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from alfred.launchers.notes import Begun
 from alfred.launchers.queue import Claimed
+from alfred.launchers.raised import Raised
 from alfred.launchers.tasks import Ended
 from alfred.launchers.wire import WireReader
 from alfred.storage import processes
@@ -26,6 +25,7 @@ class Active:
 
     `told` says why the launcher itself ended it, "" as long as it did not. Times are of the monotonic clock:
     at `deadline` the run is told to end, at `kill_at` it is killed, from `decide_at` on its end is noted.
+    `kills_before` is Memory.kills() at its start; `death` is the signature of its crash, once that was noted.
     """
 
     claimed: Claimed
@@ -35,12 +35,14 @@ class Active:
     token: str
     deadline: float = NEVER
     done: bool = False
-    raised: Mapping[str, Any] | None = None
+    raised: Raised | None = None
     ended: Ended | None = None
     told: str = ""
     timed_out: bool = False
     kill_at: float = NEVER
     decide_at: float = NEVER
+    kills_before: int = 0
+    death: str = ""
 
     @property
     def seed_dir(self) -> Path:

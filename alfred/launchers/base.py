@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from alfred.launchers.walltime import WallTime
+
 # What is done once for a storage directory when its runs have ended and one at least has completed, by the
 # name of the chore. It returns lines to be said, or nothing.
 Hook = Callable[[Path], Sequence[str] | None]
@@ -26,7 +28,9 @@ class LaunchPlan:
     `storage_dirs` are worked in this order. `order` is "experiment" or "seed" (then the first seed of every
     experiment comes before the second). `experiments` and `seeds` select by number, None is all of them.
     `environments` hold variables for each of the worker slots, whose number is theirs; `max_runs` is how
-    many runs a slot takes at most. Times are in seconds.
+    many runs a slot takes at most. Times are in seconds; `walltime` says until when the launcher may go on.
+    Where the first `max_identical_crashes` runs of a storage directory died the same death no more of it are
+    claimed; 0: never mind, None: a few of them, if nothing has completed there.
     """
 
     project: Path
@@ -41,6 +45,14 @@ class LaunchPlan:
     timeout: float | None = None
     grace: float = 1.5
     log_level: int = 20
+    walltime: WallTime | None = None
+    max_identical_crashes: int | None = None
+
+    def takes(self, experiment: int, seed: int) -> bool:
+        """Whether a run of these numbers is among those selected."""
+        return (self.experiments is None or experiment in self.experiments) and (
+            self.seeds is None or seed in self.seeds
+        )
 
 
 @dataclass
@@ -48,7 +60,8 @@ class LaunchReport:
     """What a launch did.
 
     `passed_over` are runs named in the log because they could not be worked on. A run in `put_back` was cut
-    off: it waits, or was taken up again later in the same launch.
+    off: it waits, or was taken up again later in the same launch. `began` counts the runs that were started;
+    `out_of_time`: none was begun any more, or some were cut off, because the launcher's own time is up.
     """
 
     completed: int = 0
@@ -57,6 +70,8 @@ class LaunchReport:
     overtaken: int = 0
     passed_over: list[str] = field(default_factory=list)
     failed_hooks: int = 0
+    began: int = 0
+    out_of_time: bool = False
     stopped_by: signal.Signals | None = None
 
     @property

@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import alfred
 from alfred.errors import OvertakenError
 from alfred.files import sync_tree
+from alfred.launchers import raised
 from alfred.launchers.base import STOP_SIGNALS
 from alfred.launchers.tasks import RunTask
 from alfred.launchers.wire import WireEnd, WireHandler
@@ -31,8 +31,6 @@ from alfred.utils.directory_tree import DirectoryTree
 from alfred.utils.progress_bar import PlainProgressBar
 
 Handlers = Mapping[int, Any]
-_ALFRED = str(Path(alfred.__file__).parent)
-_LONGEST = 60_000  # characters of an error's text or traceback that are kept from its start and from its end
 
 
 def work(task: RunTask, main: Callable[..., Any], wire_handle: int, parent: int, handlers: Handlers) -> None:
@@ -68,8 +66,7 @@ def _told(task: RunTask, main: Callable[..., Any], wire: WireEnd, stops: list[in
         sync_tree(task.seed_dir)
     except BaseException as error:  # SystemExit too: only a main() that returns has done its work
         flush()
-        text = users_traceback(error)
-        wire.raised(_shortened(one_line(error)), _shortened(text), stops[-1] if stops else None)
+        wire.raised(raised.describe(error, Path(task.project), stops[-1] if stops else None))
         return 1
     wire.done()
     return 0
@@ -89,6 +86,7 @@ def _call_main(task: RunTask, main: Callable[..., Any], wire: WireEnd) -> None:
     config = load_config_from_json(seed_dir / "config.json")
     recorder.may_publish = lambda: batons.is_mine(task.seed_dir, task.owner)
     call_main(main, config=config, dir_tree=dir_tree, logger=logger, pbar=pbar)
+    recorder.fold_files()
 
 
 def short_name(seed_dir: Path) -> str:
@@ -153,32 +151,11 @@ def project_handlers() -> dict[int, Any]:
     return {number: kept for number in STOP_SIGNALS if (kept := signal.getsignal(number)) not in usual}
 
 
-def one_line(error: BaseException) -> str:
-    """The type and the text of an error."""
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def users_traceback(error: BaseException) -> str:
-    """The traceback of what main() raised, from main() on."""
-    place = error.__traceback__
-    while place is not None and place.tb_frame.f_code.co_filename.startswith(_ALFRED):
-        place = place.tb_next
-    return "".join(traceback.format_exception(type(error), error, place or error.__traceback__))
-
-
 def flush() -> None:
     """Write out what was printed."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
-
-
-def _shortened(text: str) -> str:
-    if len(text) <= 2 * _LONGEST:
-        return text
-    left_out = len(text) - 2 * _LONGEST
-    return f"{text[:_LONGEST]}\n... {left_out} characters left out ...\n{text[-_LONGEST:]}"
 
 
 def _leave(code: int) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import time
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import alfred.defaults
 from alfred.errors import OvertakenError
-from alfred.launchers import crash_report, notes
+from alfred.launchers import crash_report, deaths, frames, notes
 from alfred.launchers.active import Active, name_of
 from alfred.launchers.base import LaunchReport
+from alfred.launchers.deaths import Death
+from alfred.launchers.memory import Memory
 from alfred.launchers.queue import Claimed
 from alfred.storage import batons
 from alfred.storage.flags import State
@@ -24,8 +27,10 @@ Say = Callable[[Path | None, str], None]
 class Endings:
     """Notes the ends of one owner's runs and counts them in `report`."""
 
-    def __init__(self, owner: Owner, report: LaunchReport, say: Say) -> None:
+    def __init__(self, owner: Owner, project: Path, memory: Memory, report: LaunchReport, say: Say) -> None:
         self._owner = owner
+        self._project = project
+        self._memory = memory
         self._report = report
         self._say = say
 
@@ -82,21 +87,27 @@ class Endings:
         return State.WAITING
 
     def _crash(self, active: Active) -> State:
-        headline = crash_report.what_happened(active.ended, active.raised, active.told)
-        self._note(active, f"crashed: {headline}"[:1000])
-        facts = {
-            "Attempt": active.begun.attempt,
-            "Host": self._owner.host,
-            "Process": active.pid,
-            "Cluster job": self._owner.job,
-            "Seconds": round(time.monotonic() - active.begun.since, 1),
-            "Peak memory": f"{active.ended.peak_memory / 2**20:.0f} MiB" if active.ended else "",
-        }
-        text = crash_report.compose(active.claimed.seed_dir, headline, facts, active.raised)
+        death = self._death(active)
+        self._note(active, f"crashed: {death.headline}")
+        kills = self._memory.kills() - active.kills_before
+        known = crash_report.facts(active.begun, self._owner, active.ended, self._memory.limit(), kills)
+        text = crash_report.compose(active.seed_dir, death, known, active.raised)
         batons.crash(active.seed_dir, self._owner.name, text)
+        active.death = death.signature
         self._report.crashed += 1
-        self._say(active.claimed.storage_dir, f"{active.name} crashed: {headline}")
+        self._say(active.claimed.storage_dir, f"{active.name} crashed: {death.short}")
         return State.CRASHED
+
+    def _death(self, active: Active) -> Death:
+        if active.told:
+            return deaths.of_run_out_of_time(active.told, active.raised)
+        if active.raised is not None:
+            return deaths.of_raised(active.raised)
+        ended = active.ended
+        killed = ended is not None and ended.status is not None and _is_sigkill(ended.status)
+        why = self._memory.evidence(active.pid, active.kills_before, active.begun.since) if killed else ""
+        stood = frames.of_faults(crash_report.faults(active.seed_dir))
+        return deaths.of_process(ended, stood, self._project, why)
 
     def _note(self, active: Active, how: str) -> None:
         if not batons.is_mine(active.claimed.seed_dir, self._owner.name):
@@ -108,3 +119,7 @@ class Endings:
             record["cpu_seconds"] = round(active.ended.cpu_seconds, 3)
         with contextlib.suppress(OSError):
             notes.end(active.seed_dir, active.begun, record)
+
+
+def _is_sigkill(status: int) -> bool:
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL

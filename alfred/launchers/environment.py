@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 
 from alfred.errors import UsageError
 
+_MOST = 4096  # of one machine
+_ID = re.compile(r"[0-9]+|(GPU|MIG)-.+")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def usable_cores() -> int:
     """The cores that this process may use: what a scheduler or taskset left it of the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    given = os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("SLURM_CPUS_ON_NODE", "")
+    return min(cores, int(given)) if given.isdecimal() and int(given) > 0 else cores
 
 
 def thread_variables(threads: int | None, n_processes: int, environ: Mapping[str, str]) -> dict[str, str]:
@@ -54,15 +57,21 @@ def _chosen(gpus: str, environ: Mapping[str, str]) -> Sequence[str]:
         )
     if gpus.isdigit():
         count = int(gpus)
+        if not 0 < count <= _MOST:
+            raise UsageError(f"--gpus {gpus}: ask for 1 at least, and for no more than there are")
         available = visible if visible is not None else [str(number) for number in range(count)]
-        if not 0 < count <= len(available):
-            raise UsageError(f"--gpus {count}: {VISIBLE} leaves {len(available)}; ask for 1 to that many")
+        if count > len(available):
+            raise UsageError(f"--gpus {count}: {VISIBLE} leaves {len(available)}; ask for no more")
         return available[:count]
     names = _some(_names(gpus), f"--gpus {gpus!r} names none: give a number, ids as in 0,1 or auto")
     if len(set(names)) < len(names):
         raise UsageError(f"--gpus {gpus} names one twice: name each once")
     if visible is not None and (foreign := [name for name in names if name not in visible]):
         raise UsageError(f"--gpus {gpus}: {VISIBLE} is {environ[VISIBLE]!r}, without {', '.join(foreign)}")
+    if visible is None and (odd := [name for name in names if not _ID.fullmatch(name)]):
+        raise UsageError(
+            f"--gpus {gpus}: {odd[0]!r} is no id: give a number, ids as in 0,1 or GPU-8f, or auto"
+        )
     return names
 
 

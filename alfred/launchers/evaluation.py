@@ -20,7 +20,7 @@ from typing import Any
 from alfred import files
 from alfred.errors import ProjectError
 from alfred.launchers.environment import thread_variables, usable_cores
-from alfred.storage.attempts import own_dir, read_record
+from alfred.storage.attempts import make_folder, own_dir, read_record
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _read(seed_dir: Path, n_episodes: int) -> Evaluation | None:
 
 
 def _write(seed_dir: Path, n_episodes: int, evaluation: Evaluation) -> None:
-    own_dir(seed_dir).mkdir(exist_ok=True)
+    make_folder(own_dir(seed_dir))
     text = json.dumps({"n_episodes": n_episodes, "scores": evaluation.scores})
     files.write_text(own_dir(seed_dir) / "evaluation.json", text + "\n")
 

@@ -10,13 +10,14 @@ import json
 import math
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from alfred.errors import AlfredError
-from alfred.launchers.child import one_line
+from alfred.launchers.raised import one_line
 from alfred.project import load_evaluate, set_up
 
 
@@ -59,6 +60,8 @@ def _answer(module: ModuleType, request: Mapping[str, Any]) -> dict[str, Any]:
 def _config(module: ModuleType, request: Mapping[str, Any]) -> Any:
     seed_dir = Path(request["seed_dir"])
     config = module.get_evaluation_args("")
+    if not isinstance(config, Namespace):
+        raise TypeError(f"get_evaluation_args() returned {type(config).__name__}, no argparse.Namespace")
     config.storage_name = seed_dir.parent.parent.name
     config.experiment_num = int(seed_dir.parent.name.removeprefix("experiment"))
     config.seed_num = int(seed_dir.name.removeprefix("seed"))

@@ -104,8 +104,13 @@ class ForkServer:
                 self._send({"ended": [pid, status, ended.peak_memory, ended.cpu_seconds]})
 
     def _send(self, message: dict[str, Any]) -> None:
-        with contextlib.suppress(ConnectionError):
-            self._connection.sendall(to_line(message))
+        _tell(self._connection, message)
+
+
+def _tell(connection: socket.socket, message: dict[str, Any]) -> None:
+    """A launcher that is gone hears nothing; that its socket is closed is seen at the next look."""
+    with contextlib.suppress(ConnectionError):
+        connection.sendall(to_line(message))
 
 
 def package_versions() -> dict[str, str]:
@@ -149,12 +154,12 @@ def main(handle: int, launcher: int, folder: str) -> None:
             project = load_project(Path(folder))
         hello = {"settings": settings(), "versions": package_versions()}
     except AlfredError as error:
-        connection.sendall(to_line({"failed": str(error), "kind": type(error).__name__}))
+        _tell(connection, {"failed": str(error), "kind": type(error).__name__})
         return
     handlers = child.project_handlers()
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # the launcher decides who is told
-    connection.sendall(to_line(hello))
+    _tell(connection, hello)
     server = ForkServer(connection, project, handlers)
     try:
         server.serve()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -12,15 +14,19 @@ from pathlib import Path
 import alfred.defaults
 from alfred.errors import OvertakenError
 from alfred.files import sync_tree
-from alfred.launchers import crash_report, notes
+from alfred.launchers import crash_report, deaths, notes
 from alfred.launchers.active import name_of
 from alfred.launchers.base import STOP_SIGNALS, Hooks, LaunchPlan, LaunchReport
-from alfred.launchers.child import one_line, project_handlers, short_name, users_traceback
+from alfred.launchers.child import project_handlers, short_name
 from alfred.launchers.fork_server import package_versions
 from alfred.launchers.hooks import HookCaller
 from alfred.launchers.launch_log import LaunchLog
+from alfred.launchers.memory import Memory
 from alfred.launchers.progress import PlainDisplay, Tally, plain_line
 from alfred.launchers.queue import Claimed, Queue
+from alfred.launchers.raised import Raised, describe
+from alfred.launchers.same_deaths import SameDeaths
+from alfred.launchers.tasks import Ended, ended_from_rusage
 from alfred.project import Project, call_main
 from alfred.storage import batons
 from alfred.storage.leases import Leases
@@ -41,6 +47,8 @@ class InProcessLauncher:
         self._log = LaunchLog(owner.name)
         self._in_main = False
         self._handlers = project_handlers()
+        self._memory = Memory()
+        self._processor_time = 0.0  # when the run began
 
     def launch(self, plan: LaunchPlan, hooks: Hooks) -> LaunchReport:
         """Work until nothing waits or a signal ends it."""
@@ -50,13 +58,17 @@ class InProcessLauncher:
         queue = Queue(plan, leases, self._pass_over)
         hook_caller = HookCaller(hooks, leases, self._log)
         left = plan.max_runs or float("inf")
+        same_deaths = SameDeaths(plan.max_identical_crashes)
         try:
             with self._listening():
                 while left >= 1 and not self._stopping and (claimed := queue.claim()):
                     left -= 1
-                    self._do(claimed, plan)
+                    death = self._do(claimed, plan)
                     queue.let_go(claimed)
                     leases.drop(claimed.storage_dir)
+                    if death is not None and same_deaths.ended(claimed, death):
+                        queue.close(claimed.storage_dir)
+                        self._log(claimed.storage_dir, same_deaths.told(claimed, death))
                 if not self._stopping:
                     hook_caller.call_where_ended(plan.storage_dirs)
                 while hook_caller.take_in() and not self._stopping:
@@ -69,26 +81,30 @@ class InProcessLauncher:
             leases.close()
         return self._report
 
-    def _do(self, claimed: Claimed, plan: LaunchPlan) -> None:
+    def _do(self, claimed: Claimed, plan: LaunchPlan) -> str | None:
+        """Do a run; the signature of its crash, "" when it completed, None when it did neither."""
         seed_dir = Path(claimed.seed_dir)
+        self._processor_time = time.process_time()
         try:
             begun = notes.begin(seed_dir, self._owner, package_versions())
+            raised = None
             try:
                 self._call_main(seed_dir, begun.attempt, plan)
                 sync_tree(seed_dir)
             except BaseException as error:
-                if not self._stopping:
-                    self._crash(claimed, begun, error)
-                    return
+                raised = describe(error, plan.project)
             if self._stopping:
                 self._put_back(claimed, begun)
+            elif raised is not None:  # the error itself is gone by now, with all that it kept in memory
+                return self._crash(claimed, begun, raised)
             else:
-                self._complete(claimed, begun)
+                return self._complete(claimed, begun)
         except OvertakenError as error:
             self._report.overtaken += 1
             self._log(claimed.storage_dir, str(error))
         except OSError as error:
             self._pass_over(f"{name_of(claimed)}: its end could not be noted: {error}")
+        return None
 
     def _call_main(self, seed_dir: Path, attempt: int, plan: LaunchPlan) -> None:
         dir_tree = DirectoryTree.init_from_seed_path(seed_dir, plan.root)
@@ -104,6 +120,7 @@ class InProcessLauncher:
             if self._stopping:
                 raise KeyboardInterrupt
             call_main(self._project.main, config=config, dir_tree=dir_tree, logger=logger, pbar=pbar)
+            recorder.fold_files()
         finally:
             self._in_main = False
             recorder.may_publish = None
@@ -111,12 +128,13 @@ class InProcessLauncher:
             if pbar is not None:
                 pbar.close()
 
-    def _complete(self, claimed: Claimed, begun: notes.Begun) -> None:
+    def _complete(self, claimed: Claimed, begun: notes.Begun) -> str:
         seed_dir = Path(claimed.seed_dir)
         notes.end(seed_dir, begun, {"process": os.getpid(), "how": "completed"})
         batons.finish(seed_dir, self._owner.name)
         self._report.completed += 1
         self._log(claimed.storage_dir, f"{name_of(claimed)} completed")
+        return ""
 
     def _put_back(self, claimed: Claimed, begun: notes.Begun) -> None:
         seed_dir = Path(claimed.seed_dir)
@@ -128,17 +146,20 @@ class InProcessLauncher:
         self._report.put_back += 1
         self._log(claimed.storage_dir, f"{name_of(claimed)} waits again: {why}")
 
-    def _crash(self, claimed: Claimed, begun: notes.Begun, error: BaseException) -> None:
-        raised = {"error": one_line(error), "traceback": users_traceback(error)}
-        headline = crash_report.what_happened(None, raised, "")
-        notes.end(
-            Path(claimed.seed_dir), begun, {"process": os.getpid(), "how": f"crashed: {headline}"[:1000]}
-        )
-        facts = {"Attempt": begun.attempt, "Host": self._owner.host, "Process": os.getpid()}
-        text = crash_report.compose(claimed.seed_dir, headline, facts, raised)
-        batons.crash(Path(claimed.seed_dir), self._owner.name, text)
+    def _crash(self, claimed: Claimed, begun: notes.Begun, raised: Raised) -> str:
+        death = deaths.of_raised(raised)
+        seed_dir = Path(claimed.seed_dir)
+        notes.end(seed_dir, begun, {"process": os.getpid(), "how": f"crashed: {death.headline}"})
+        known = crash_report.facts(begun, self._owner, self._used(), self._memory.limit(), 0)
+        batons.crash(seed_dir, self._owner.name, crash_report.compose(seed_dir, death, known, raised))
         self._report.crashed += 1
-        self._log(claimed.storage_dir, f"{name_of(claimed)} crashed: {headline}")
+        self._log(claimed.storage_dir, f"{name_of(claimed)} crashed: {death.short}")
+        return death.signature
+
+    def _used(self) -> Ended:
+        """What this process has used: of memory since its start, of time since the run began."""
+        now = ended_from_rusage(os.getpid(), 0, resource.getrusage(resource.RUSAGE_SELF))
+        return dataclasses.replace(now, status=None, cpu_seconds=time.process_time() - self._processor_time)
 
     @property
     def _stopping(self) -> bool:

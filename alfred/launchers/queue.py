@@ -71,6 +71,10 @@ class Queue:
         """Leave a run to others."""
         self._skipped.add(seed_dir)
 
+    def close(self, storage_dir: Path) -> None:
+        """Claim nothing more in a storage directory."""
+        self._open = [scan for scan in self._open if scan.storage_dir != storage_dir]
+
     def is_open(self, storage_dir: Path) -> bool:
         """Whether runs of a storage directory may still be claimed."""
         return any(scan.storage_dir == storage_dir for scan in self._open)
@@ -130,8 +134,7 @@ class _Scan:
         found = [
             (experiment, seed, path)
             for experiment, seed, path in seed_dirs(self.storage_dir)
-            if (plan.experiments is None or experiment in plan.experiments)
-            and (plan.seeds is None or seed in plan.seeds)
+            if plan.takes(experiment, seed)
         ]
         if plan.order == "seed":
             ranks: dict[int, int] = {}

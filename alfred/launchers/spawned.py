@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-import traceback
 from pathlib import Path
 
 from alfred.errors import AlfredError
-from alfred.launchers import child
+from alfred.launchers import child, raised
 from alfred.launchers.tasks import RunTask
 from alfred.launchers.wire import WireEnd
 from alfred.project import load_project
@@ -23,7 +22,7 @@ def main(wire: int, launcher: int, task: RunTask) -> None:
     try:
         project = load_project(Path(task.project))
     except AlfredError as error:
-        WireEnd(wire).raised(str(error), traceback.format_exc(), None)
+        WireEnd(wire).raised(raised.describe(error, Path(task.project)))
         sys.exit(1)
     child.work(task, project.main, wire, launcher, child.project_handlers())
 

@@ -12,6 +12,8 @@ import select
 from collections.abc import Iterator
 from typing import Any
 
+from alfred.launchers.raised import Raised
+
 _AT_ONCE = 4096  # what a pipe takes in one piece on every system
 _READS = 4  # of 64 KiB each: more than a pipe holds, so that what a run said last is always heard
 
@@ -34,9 +36,9 @@ class WireEnd:
         """main() has returned and its files are on disk."""
         self._send({"done": True})
 
-    def raised(self, error: str, traceback: str, signal_number: int | None) -> None:
-        """main() raised; `signal_number` if a signal from outside made it."""
-        self._send({"raised": {"error": error, "traceback": traceback, "signal": signal_number}})
+    def raised(self, raised: Raised) -> None:
+        """main() raised."""
+        self._send({"raised": raised.to_json()})
 
     def _send_if_free(self, message: dict[str, Any], shorter: dict[str, Any] | None = None) -> None:
         """A terminal that stands still must not hold up a run: then the message is dropped."""

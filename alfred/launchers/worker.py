@@ -22,8 +22,11 @@ from alfred.launchers.active import NEVER, Active, name_of
 from alfred.launchers.base import STOP_SIGNALS, Hooks, LaunchPlan, LaunchReport
 from alfred.launchers.endings import Endings, Say
 from alfred.launchers.hooks import HookCaller
+from alfred.launchers.memory import Memory
 from alfred.launchers.progress import Display, Tally
 from alfred.launchers.queue import Claimed, Queue
+from alfred.launchers.raised import Raised
+from alfred.launchers.same_deaths import SameDeaths
 from alfred.launchers.starters import ForkServerGoneError
 from alfred.launchers.tasks import RunTask, Starter
 from alfred.launchers.wire import WireReader
@@ -57,9 +60,11 @@ class Worker:
     say: Say
     hooks: Hooks
     report: LaunchReport = field(default_factory=LaunchReport)
+    memory: Memory = field(default_factory=Memory)
 
     def __post_init__(self) -> None:
-        self._endings = Endings(self.leases.owner, self.report, self.say)
+        self._endings = Endings(self.leases.owner, self.plan.project, self.memory, self.report, self.say)
+        self._same_deaths = SameDeaths(self.plan.max_identical_crashes)
         self._queue = Queue(self.plan, self.leases, self._endings.pass_over)
         self._slots = [_Slot(env, self.plan.max_runs or NEVER) for env in self.plan.environments]
         self._hook_caller = HookCaller(self.hooks, self.leases, self.say)
@@ -102,17 +107,33 @@ class Worker:
     def _fill(self) -> None:
         """Give every free slot a run, as long as there is one."""
         for slot in self._slots:
-            while slot.active is None and slot.left >= 1 and not self._stopping and not self._signals:
+            while slot.active is None and slot.left >= 1 and self._may_begin():
                 claimed = self._queue.claim()
                 if claimed is None:
                     return
                 slot.active = self._begin(slot, claimed)
                 slot.left -= slot.active is not None
 
+    def _may_begin(self) -> bool:
+        """Whether a further run is to be begun: nothing ends the launch, and there is time for it."""
+        if self._stopping or self._signals:
+            return False
+        walltime = self.plan.walltime
+        if walltime is None or walltime.allows_another():
+            return True
+        if not self.report.out_of_time:
+            self.report.out_of_time = True
+            self.say(
+                None,
+                f"no further run begins: the job's time is nearly up (a run takes {walltime.needed():.0f} s)",
+            )
+        return False
+
     def _begin(self, slot: _Slot, claimed: Claimed) -> Active | None:
         readable, writable = os.pipe()
         try:
             begun = notes.begin(Path(claimed.seed_dir), self.leases.owner, self.starter.versions())
+            kills = self.memory.kills()
             pid = self.starter.start(self._task(slot, claimed, begun), writable)
         except (OSError, AlfredError) as error:
             os.close(readable)
@@ -120,10 +141,12 @@ class Worker:
             return None
         finally:
             os.close(writable)
+        self.report.began += 1
         self.tally.moved(State.WAITING, State.RUNNING)
         self.display.started(name_of(claimed))
         active = Active(claimed, begun, WireReader(readable), pid, processes.start_token(pid) or "")
         active.deadline = begun.since + (self.plan.timeout or NEVER)
+        active.kills_before = kills
         return active
 
     def _task(self, slot: _Slot, claimed: Claimed, begun: notes.Begun) -> RunTask:
@@ -224,13 +247,13 @@ class Worker:
             elif "bar" in message:
                 self.display.bar(active.name, *message["bar"])
             elif "raised" in message:
-                active.raised = message["raised"]
+                active.raised = Raised.from_json(message["raised"])
             elif "done" in message:
                 active.is_done(_LEAVING)
 
     def _patience(self, active: Active) -> float:
         """A batch system tells all processes at once: a run that was hit may be heard of first."""
-        hit = active.raised is not None and active.raised.get("signal") and not active.told
+        hit = active.raised is not None and active.raised.signal is not None and not active.told
         return _PATIENCE if hit else 0.0
 
     # --- ending runs
@@ -242,19 +265,27 @@ class Worker:
         name = signal.Signals(self._signals[0]).name
         hard = self._stopping or len(self._signals) > 1
         self.report.stopped_by = self.report.stopped_by or signal.Signals(self._signals[0])
+        why, grace = f"stopped by {name}", self.plan.grace
+        if (
+            self.plan.walltime and self._signals[0] == signal.SIGUSR1
+        ):  # the scheduler warns, or the clock here
+            self.report.out_of_time = True
+            why, grace = "the time limit of its job is near", max(grace, self.plan.walltime.grace())
         self.say(None, f"{name}: {'ending' if hard else 'stopping'} the runs")
-        grace = 0.0 if hard else self.plan.grace
+        grace = 0.0 if hard else grace
         for active in [slot.active for slot in self._slots if slot.active]:
             if active.done:
                 active.hurry(grace)
             else:
-                active.tell(self._signals[0], f"stopped by {name}", grace)
+                active.tell(self._signals[0], why, grace)
         self._signals.clear()
         self._hook_caller.cancel()
 
     def _enforce(self) -> None:
         """Deadlines, and once a beat the look whether each run is still ours."""
         now = time.monotonic()
+        if self.plan.walltime and self.plan.walltime.is_over() and not (self._stopping or self._signals):
+            self._signals.append(signal.SIGUSR1)
         fence = now >= self._next_fence
         if fence:
             self._next_fence = now + self.leases.owner.beat
@@ -283,8 +314,15 @@ class Worker:
         self.display.ended(active.name)
         state = self._endings.conclude(active, stopping)
         self.tally.moved(State.RUNNING, state)
+        if state is State.COMPLETED and self.plan.walltime:
+            self.plan.walltime.learn(time.monotonic() - active.begun.since)
         self._queue.let_go(active.claimed, again=state is State.WAITING)
         storage_dir = active.claimed.storage_dir
+        if state in (State.COMPLETED, State.CRASHED) and self._same_deaths.ended(
+            active.claimed, active.death
+        ):
+            self._queue.close(storage_dir)
+            self.say(storage_dir, self._same_deaths.told(active.claimed, active.death))
         self.leases.drop(storage_dir)
         busy = any(other.active.claimed.storage_dir == storage_dir for other in self._slots if other.active)
         if not (busy or stopping or self._queue.is_open(storage_dir)):

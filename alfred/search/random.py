@@ -10,10 +10,9 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from alfred.errors import ScheduleError
+from alfred.errors import ScheduleError, short
 from alfred.project import user_code
 from alfred.search.schedule import Schedule
-from alfred.search.values import short
 
 if TYPE_CHECKING:
     import numpy
@@ -50,6 +49,10 @@ def _checked(schedule: Schedule, values: Any, number: int) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise ScheduleError(
             f"{schedule.path}: draw {number} of sample_experiment() is {short(values)}: let it return a dict"
+        )
+    if not values:
+        raise ScheduleError(
+            f"{schedule.path}: draw {number} of sample_experiment() is empty: let it hold one name at least"
         )
     return schedule.checked(values, f"draw {number} of sample_experiment()")
 

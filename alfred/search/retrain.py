@@ -17,6 +17,7 @@ from alfred.storage.metadata import read_metadata
 from alfred.storage.more_seeds import fresh_seeds, read_experiment, runs_by_experiment
 from alfred.storage.retrains import retrain_desc
 from alfred.utils.config import load_dict_from_json
+from alfred.utils.storage_names import is_folder_name
 
 _BEST = re.compile(r"bestConfig_exp([0-9]{1,15})\.json")
 
@@ -67,11 +68,11 @@ def read_mapping(file: str | Path, root: Path) -> dict[str, int]:
     """
     mapping = load_dict_from_json(file)
     for name, number in mapping.items():
-        if "/" in name or not (root / name).is_dir():
+        if not is_folder_name(name) or not (root / name).is_dir():
             there = [path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
             hint = did_you_mean(name, there)
             raise UsageError(f"{file}: there is no storage directory {name!r} in {root}: {hint}")
-        if isinstance(number, bool) or not isinstance(number, int):
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
             raise UsageError(f"{file}: {name}: {number!r} is no number of an experiment: write it as in 7")
     return mapping
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from alfred.errors import ScheduleError, StorageError, did_you_mean
+from alfred.errors import ScheduleError, StorageError, did_you_mean, short
 from alfred.project import Project, default_config, load_schedule_module
-from alfred.search.literals import check_no_repeated_keys
-from alfred.search.values import listed, plain, short, whole_number, without_repeats
+from alfred.search.literals import check_nothing_twice
+from alfred.search.values import MOST_VALUES, listed, plain, whole_number, without_repeats
+from alfred.utils.numbered import HIGHEST_NUMBER
 from alfred.utils.storage_names import make_storage_name
 
 KINDS = ("grid", "random")
@@ -65,7 +67,7 @@ def load_schedule(path: str | Path, project: Project) -> Schedule:
     path = Path.cwd() / path
     kind = _kind_of(path)
     module = load_schedule_module(path)
-    check_no_repeated_keys(path)
+    check_nothing_twice(path)
     own = hasattr(module, "get_run_args")
     schedule = Schedule(
         path=path,
@@ -75,7 +77,9 @@ def load_schedule(path: str | Path, project: Project) -> Schedule:
         seeds=_seeds(module, path),
         defaults=_plain_defaults(module, path) if own else _plain_defaults(project.module, project.main_file),
     )
-    return _with_grid(schedule, module) if kind == "grid" else _with_draws(schedule, module)
+    schedule = _with_grid(schedule, module) if kind == "grid" else _with_draws(schedule, module)
+    _check_size(schedule)
+    return schedule
 
 
 def _kind_of(path: Path) -> str:
@@ -109,9 +113,19 @@ def _with_draws(schedule: Schedule, module: ModuleType) -> Schedule:
     draw = _defined(module, path, "sample_experiment", "a function that returns a dict, one draw")
     if not callable(draw):
         raise ScheduleError(f"{path}: sample_experiment is {short(draw)}: make it a function")
-    return replace(
-        schedule, n_draws=whole_number(number, 1, f"{path}: N_EXPERIMENTS"), sample_experiment=draw
-    )
+    n_draws = whole_number(number, 1, MOST_VALUES, f"{path}: N_EXPERIMENTS")
+    return replace(schedule, n_draws=n_draws, sample_experiment=draw)
+
+
+def _check_size(schedule: Schedule) -> None:
+    """Told before the experiments are made one by one, which would take for ever."""
+    lists = [schedule.alg_names, schedule.task_names, schedule.seeds, *(schedule.variations or {}).values()]
+    n_runs = math.prod(map(len, lists)) * (schedule.n_draws or 1)
+    if n_runs > MOST_VALUES:
+        raise ScheduleError(
+            f"{schedule.path}: it makes {n_runs} runs, more than {MOST_VALUES}: each is a directory, so "
+            "search over fewer values, or at random"
+        )
 
 
 def _names(module: ModuleType, path: Path, variable: str, field: str) -> tuple[str, ...]:
@@ -123,14 +137,14 @@ def _names(module: ModuleType, path: Path, variable: str, field: str) -> tuple[s
         try:
             make_storage_name("No1", **{field: name})
         except StorageError as error:
-            raise ScheduleError(f"{where}: {error}: give another name") from None
+            raise ScheduleError(f"{where}: {error}") from None
     return tuple(without_repeats(map(str, names), where))
 
 
 def _seeds(module: ModuleType, path: Path) -> tuple[int, ...]:
     where = f"{path}: SEEDS"
     seeds = listed(_defined(module, path, "SEEDS", "a list of whole numbers"), where)
-    return tuple(without_repeats([whole_number(seed, 0, where) for seed in seeds], where))
+    return tuple(without_repeats([whole_number(seed, 0, HIGHEST_NUMBER, where) for seed in seeds], where))
 
 
 def _plain_defaults(module: ModuleType, file: Path) -> dict[str, Any]:

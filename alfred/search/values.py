@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from alfred.errors import ScheduleError
+from alfred.errors import ScheduleError, short
+
+MOST_VALUES = 1_000_000  # of one list, and runs of one search: each run is a directory
+_DEEPEST = 20  # how far a value is looked into for the part that is wrong
 
 
 def plain(value: Any, where: str, *, allow_nan: bool = False) -> Any:
@@ -16,13 +19,13 @@ def plain(value: Any, where: str, *, allow_nan: bool = False) -> Any:
     Raises ScheduleError, which names `where`, if JSON can't hold it. JSON has no nan and no inf;
     `allow_nan` lets them pass, as Python's json writes and reads them.
     """
-    try:
-        return json.loads(json.dumps(value, allow_nan=allow_nan, default=_numpy_scalar))
-    except (TypeError, ValueError, RecursionError):
-        raise ScheduleError(
-            f"{where} holds {short(value)} ({type(value).__name__}), which JSON can't hold: "
-            "use numbers, text, true or false, None, or lists of these"
-        ) from None
+    if _fits(value, allow_nan):
+        return json.loads(json.dumps(value, default=_numpy_scalar))
+    guilty = _guilty(value, allow_nan)
+    raise ScheduleError(
+        f"{where} holds {short(guilty)} ({type(guilty).__name__}), which JSON can't hold: "
+        "use numbers, text, true or false, None, or lists of these"
+    )
 
 
 def listed(values: Any, where: str) -> list[Any]:
@@ -33,6 +36,8 @@ def listed(values: Any, where: str) -> list[Any]:
         raise ScheduleError(f"{where} is {short(values)}: make it a list")
     if not values:
         raise ScheduleError(f"{where} is empty: give it one value at least")
+    if values[MOST_VALUES:]:
+        raise ScheduleError(f"{where} holds more than {MOST_VALUES} values: give fewer")
     return list(values)
 
 
@@ -47,18 +52,38 @@ def without_repeats(values: Iterable[Any], where: str) -> list[Any]:
     return list(kept.values())
 
 
-def whole_number(value: Any, least: int, where: str) -> int:
-    """An int, Python's or numpy's, of at least `least`; else ScheduleError. True and False are none."""
+def whole_number(value: Any, least: int, most: int, where: str) -> int:
+    """An int, Python's or numpy's, from `least` to `most`; else ScheduleError. True and False are none."""
     number = value.item() if _is_numpy(value, "integer") else value
     if isinstance(number, bool) or not isinstance(number, int) or number < least:
         raise ScheduleError(f"{where} holds {short(value)}: make it a whole number, {least} or more")
+    if number > most:
+        raise ScheduleError(f"{where} holds {short(value)}: make it {most} at most")
     return number
 
 
-def short(value: Any) -> str:
-    """How a value is shown in a message."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else text[:57] + "..."
+def _fits(value: Any, allow_nan: bool) -> bool:
+    try:
+        json.dumps(value, allow_nan=allow_nan, default=_numpy_scalar)
+        return _has_text_keys(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
+def _has_text_keys(value: Any) -> bool:
+    """JSON would make text of other keys, so that main() got another dict than the schedule holds."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) for key in value) and all(map(_has_text_keys, value.values()))
+    return not isinstance(value, list | tuple) or all(map(_has_text_keys, value))
+
+
+def _guilty(value: Any, allow_nan: bool, deepest: int = _DEEPEST) -> Any:
+    """The innermost part of a value that JSON can't hold."""
+    parts = list(value.values()) if isinstance(value, Mapping) else value
+    for part in parts if deepest and isinstance(parts, list | tuple) else ():
+        if not _fits(part, allow_nan):
+            return _guilty(part, allow_nan, deepest - 1)
+    return value
 
 
 def _numpy_scalar(value: Any) -> Any:

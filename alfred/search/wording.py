@@ -27,3 +27,14 @@ def told(values: Sequence[Any]) -> str:
     if all(isinstance(value, int | float) for value in values):
         return f"{len(texts)} values from {min(values):.4g} to {max(values):.4g}"
     return f"{', '.join(texts[:_READABLE])}, ... ({len(texts)} values)"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Whole numbers as they are selected with options: 1-3, 7."""
+    told: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if told and number == told[-1][-1] + 1:
+            told[-1] = [told[-1][0], number]
+        else:
+            told.append([number])
+    return joined("-".join(map(str, ends)) for ends in told)

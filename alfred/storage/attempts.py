@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alfred import files
+from alfred.errors import StorageError
 
 MAX_DEATHS = 3
 
@@ -27,16 +28,31 @@ def own_dir(seed_dir: Path) -> Path:
     return seed_dir / ".alfred"
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder of alfred's own unless it is there. A link in its place, which would lead whatever is
+    moved and deleted there elsewhere, is removed; what it points to stays as it is."""
+    if folder.is_symlink():
+        folder.unlink()
+    folder.mkdir(exist_ok=True)
+
+
 def read_attempts(seed_dir: Path) -> Attempts:
-    """The counts of a seed directory; zeros where nothing readable is noted."""
-    record = read_record(own_dir(seed_dir) / "attempts.json")
+    """The counts of a seed directory; zeros where none are noted or what is noted makes no sense.
+
+    OSError when they can't be read now: who writes them anew must not begin at zero.
+    """
+    path = own_dir(seed_dir) / "attempts.json"
+    try:
+        record = files.retry(lambda: _parsed(path))
+    except FileNotFoundError:
+        record = {}
     counts = [record.get(name) for name in ("attempt", "deaths")]
     return Attempts(*(count if isinstance(count, int) and 0 <= count < 10**9 else 0 for count in counts))
 
 
 def write_attempts(seed_dir: Path, attempts: Attempts) -> None:
     """Note the counts."""
-    own_dir(seed_dir).mkdir(exist_ok=True)
+    make_folder(own_dir(seed_dir))
     record = {"attempt": attempts.attempt, "deaths": attempts.deaths}
     files.write_text(own_dir(seed_dir) / "attempts.json", json.dumps(record) + "\n")
 
@@ -48,16 +64,32 @@ def read_run(seed_dir: Path) -> dict[str, Any]:
 
 def write_run(seed_dir: Path, record: Mapping[str, Any]) -> None:
     """Replace run.json."""
-    own_dir(seed_dir).mkdir(exist_ok=True)
+    make_folder(own_dir(seed_dir))
     files.write_text(own_dir(seed_dir) / "run.json", json.dumps(record, indent=1) + "\n")
 
 
 def read_record(path: Path) -> dict[str, Any]:
     """A small JSON object from disk; empty when it is absent, unreadable or something else."""
     try:
-        with open(path, "rb") as file:
-            record = json.loads(file.read())
-    except (OSError, ValueError, RecursionError):
+        return _parsed(path)
+    except OSError:
+        return {}
+
+
+def read_whole(path: Path) -> dict[str, Any]:
+    """A JSON object that something would be lost without. StorageError when it is damaged, OSError when it
+    can't be read now."""
+    record = _parsed(path)
+    if not record:
+        raise StorageError(f"{path} is damaged: put a copy of it there, or remove it if nobody needs it")
+    return record
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    data = files.read_whole(path)
+    try:
+        record = json.loads(data)
+    except (ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 

@@ -23,6 +23,7 @@ from alfred.storage.flags import (
     ConflictError,
     State,
     batons_among,
+    listed,
 )
 
 MAX_REPORT = 1 << 20
@@ -47,24 +48,17 @@ def claim(seed_dir: str, owner: str) -> bool:
     mine = running(owner)
     if not _move(seed_dir, WAITING_BATON, mine):
         return False
-    found = _batons_beside(seed_dir, mine)
+    found = [baton for baton in listed(seed_dir, lambda batons: batons == [mine]) if baton != mine]
     plain = not os.path.islink(f"{seed_dir}/{mine.name}") and os.path.isfile(f"{seed_dir}/{mine.name}")
     if not found and plain:
         return True
     _move(seed_dir, mine, WAITING_BATON)
     names = sorted({WAITING_BATON.name, *(baton.name for baton in found)})
-    what = " and ".join(names) + " stand side by side" if len(names) > 1 else "UNHATCHED is no plain file"
-    raise ConflictError(f"{what} in {seed_dir}: remove the one that is wrong")
-
-
-def _batons_beside(seed_dir: str, mine: Baton) -> list[Baton]:
-    """The other batons, if three listings show some: one alone may show what was just moved away."""
-    for pause in (0.005, 0.02, 0.0):
-        found = [baton for baton in batons_among(os.listdir(seed_dir)) if baton != mine]
-        if not found:
-            break
-        time.sleep(pause)
-    return found
+    if len(names) == 1:
+        raise ConflictError(f"{WAITING_BATON.name} is no plain file in {seed_dir}: remove it")
+    raise ConflictError(
+        f"{' and '.join(names)} stand side by side in {seed_dir}: remove the one that is wrong"
+    )
 
 
 def note_process(seed_dir: str | Path, owner: str, session: int, token: str) -> None:
@@ -114,23 +108,33 @@ def release(seed_dir: Path, owner: str, note: str, *, keep_files: bool = False) 
 
 
 def reap(
-    seed_dir: Path, dead: Baton, me: str, *, keep_files: bool = False, death: bool = True
+    seed_dir: Path,
+    dead: Baton,
+    me: str,
+    *,
+    keep_files: bool = False,
+    death: bool = True,
+    taken: Callable[[], object] = lambda: None,
 ) -> State | None:
     """Put back a run whose owner is proven dead (running or resetting); its state then, None: somebody
     else did.
 
     Whatever is left of its processes on this machine must have been ended before. The third death that
     left no report makes it a crash: a run that takes its machine down must not be started for ever.
-    `death=False` does not count this one (the machine was started anew, the job was preempted).
+    `death=False` does not count this one (the machine was started anew, the job was preempted). `taken()` is
+    called when the baton is ours, before anything is moved: what a late run wrote into it stands there then.
+    OSError: it stays with us, half put back, and whoever finds us dead goes on with it.
     """
     if not _move(seed_dir, dead, resetting(me)):
         return None
-    count = attempts.read_attempts(seed_dir)
-    if dead.state is State.RUNNING and death:
+    taken()
+    if dead.state is State.RUNNING and death and not _left_report(seed_dir, dead.owner):
+        count = attempts.read_attempts(seed_dir)
         count = attempts.Attempts(count.attempt, count.deaths + 1)
-        attempts.write_attempts(seed_dir, count)
+        with contextlib.suppress(OSError):  # a full disk must not keep it from waiting again
+            attempts.write_attempts(seed_dir, count)
         if count.deaths >= attempts.MAX_DEATHS:
-            _crash_from(resetting(me), seed_dir, me, _deaths_report(dead.owner, me, count))
+            _crash_from(resetting(me), seed_dir, me, _deaths_report(dead.owner, me, count), dead.owner)
             return State.CRASHED
     reset.put_back(seed_dir, resetting(me), f"its owner {dead.owner} died", keep_files=keep_files)
     return State.WAITING
@@ -168,17 +172,25 @@ def _adopt(seed_dir: Path, me: str) -> bool:
         files.create(seed_dir / adopted.name)
     except FileExistsError:
         return False  # another cleaner's
-    if len(batons_among(os.listdir(seed_dir))) > 1:
+    if len(batons_among(files.retry(lambda: os.listdir(seed_dir)))) > 1:
         (seed_dir / adopted.name).unlink()
         return False
     return reap(seed_dir, adopted, me, death=False) is not None
 
 
-def _crash_from(source: Baton, seed_dir: Path, owner: str, report: str) -> None:
-    text = f"Crashed at: {attempts.time_stamp()} by {owner}\n{report.rstrip()}\n"
+def _left_report(seed_dir: Path, dead: str) -> bool:
+    """Whether a dead owner's run had crashed already and only its flag was still missing."""
+    return os.path.lexists(attempts.own_dir(seed_dir) / f"report.{dead}")
+
+
+def _crash_from(source: Baton, seed_dir: Path, owner: str, report: str, worked_by: str = "") -> None:
+    """The first line names who wrote the report and, if that is another, whose attempt it is about: by this
+    `crashes.report_of` tells it from what an overtaken attempt wrote late."""
+    about = f" about {worked_by}" if worked_by else ""
+    text = f"Crashed at: {attempts.time_stamp()} by {owner}{about}\n{report.rstrip()}\n"
     data = text.encode("utf-8", "replace")[:MAX_REPORT].decode("utf-8", "ignore")
     with contextlib.suppress(OSError):
-        attempts.own_dir(seed_dir).mkdir(exist_ok=True)
+        attempts.make_folder(attempts.own_dir(seed_dir))
         files.write_text(attempts.own_dir(seed_dir) / f"report.{owner}", data)
     _write_into(seed_dir, source, data)
     _move_or_raise(seed_dir, source, CRASHED_BATON)
@@ -217,38 +229,47 @@ def _was_mine(seed_dir: str | Path, target: Baton) -> bool:
 
 
 def _move_or_raise(seed_dir: Path, source: Baton, target: Baton) -> None:
-    if not _move(seed_dir, source, target) and not _says_owner(seed_dir / target.name, source.owner):
-        raise OvertakenError(
-            f"{seed_dir} was taken over by another process: nothing of this attempt is published"
-        )
+    if not _move(seed_dir, source, target) and not _was_done(seed_dir, target, source.owner):
+        raise _overtaken(seed_dir)
 
 
-def _says_owner(flag: Path, owner: str) -> bool:
-    """Whether the first line of a flag names this owner: then the rename was done and its answer lost."""
+def _was_done(seed_dir: Path, target: Baton, owner: str) -> bool:
+    """Whether the first line of a flag names this owner and the run is its own: then the rename was done and
+    its answer lost. The flag alone proves nothing: it may be another's, into which we just wrote."""
     try:
-        with open(flag, "rb") as file:
-            return owner.encode() in file.readline(1000).split()
+        with open(seed_dir / target.name, "rb") as file:
+            named = owner.encode() in file.readline(1000).split()
     except OSError:
         return False
+    return named and attempts.read_run(seed_dir).get("owner", owner) == owner
 
 
 def _write_into(seed_dir: str | Path, baton: Baton, text: str) -> None:
     """Replace the content of a baton, never making a new one: after a reap that would be a second.
 
-    On a full disk the content is lost, not the change of state: the baton's name is what counts.
+    On a full disk the content is lost, not the change of state: the baton's name is what counts. Who stood
+    still after opening it may have written into a later flag, the same file: so its name is looked at last.
     """
+    path = f"{seed_dir}/{baton.name}"
     try:
-        handle = os.open(f"{seed_dir}/{baton.name}", os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
+        handle = files.retry(lambda: os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW))
     except FileNotFoundError:
-        raise OvertakenError(
-            f"{seed_dir} was taken over by another process: nothing of this attempt is published"
-        ) from None
+        raise _overtaken(seed_dir) from None
     try:
         with contextlib.suppress(OSError):
             os.write(handle, text.encode("utf-8", "replace"))
             os.fsync(handle)
     finally:
-        os.close(handle)
+        with contextlib.suppress(OSError):  # where NFS says what the writes before it could not
+            os.close(handle)
+    if baton.name not in os.listdir(seed_dir):
+        raise _overtaken(seed_dir)
+
+
+def _overtaken(seed_dir: str | Path) -> OvertakenError:
+    return OvertakenError(
+        f"{seed_dir} was taken over by another process: nothing of this attempt is published"
+    )
 
 
 def _seconds_untouched(seed_dir: Path) -> float:
@@ -258,9 +279,5 @@ def _seconds_untouched(seed_dir: Path) -> float:
         for name in folders + names:
             with contextlib.suppress(FileNotFoundError):
                 newest = max(newest, os.lstat(os.path.join(folder, name)).st_mtime)
-    attempts.own_dir(seed_dir).mkdir(exist_ok=True)
-    probe = files.temporary_name(attempts.own_dir(seed_dir) / "clock")
-    files.create(probe)
-    now = probe.stat().st_mtime
-    probe.unlink()
-    return now - newest
+    attempts.make_folder(attempts.own_dir(seed_dir))
+    return files.server_time(attempts.own_dir(seed_dir)) - newest

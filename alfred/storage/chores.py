@@ -65,33 +65,49 @@ def reopen(storage_dir: Path) -> None:
         _move(folder / DONE, folder / WAITING)
 
 
-def holders(storage_dir: Path) -> set[str]:
-    """The owners, living or dead, that hold a chore of this storage directory."""
-    found: set[str] = set()
+def holders(storage_dir: Path) -> list[tuple[str, str]]:
+    """(chore, owner) of every chore that somebody, living or dead, holds here."""
+    found = []
     for chore in (*CHORES, CLEANING, RETRAINING):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            names = os.listdir(storage_dir / ".alfred" / chore)
-            found.update(name[len(RUNNING_PREFIX) :] for name in names if name.startswith(RUNNING_PREFIX))
+            for name in os.listdir(folder_of(storage_dir, chore)):
+                if name.startswith(RUNNING_PREFIX):
+                    found.append((chore, name[len(RUNNING_PREFIX) :]))
     return found
+
+
+def free(storage_dir: Path, chore: str, dead: str) -> bool:
+    """Let a chore wait again whose owner is proven dead; False when somebody else took it."""
+    folder = folder_of(storage_dir, chore)
+    return _move(folder / (RUNNING_PREFIX + dead), folder / WAITING)
+
+
+def folder_of(storage_dir: Path, chore: str) -> Path:
+    """Where the baton of a chore is."""
+    return storage_dir / ".alfred" / chore
 
 
 def _folder(storage_dir: Path, chore: str) -> Path:
     """The folder of a chore, made whole where a tree has none yet."""
-    folder = storage_dir / ".alfred" / chore
+    folder = folder_of(storage_dir, chore)
     if not folder.is_dir():
         (storage_dir / ".alfred").mkdir(exist_ok=True)
         made = files.temporary_name(folder)
-        made.mkdir()
-        files.create(made / WAITING)
         try:
-            os.rename(made, folder)  # fails where somebody was faster: that folder is not empty
-        except OSError:
+            made.mkdir()
+            files.create(made / WAITING)
+            with contextlib.suppress(OSError):  # somebody was faster: that folder is not empty
+                os.rename(made, folder)
+        finally:
             files.remove_tree(made)
     return folder
 
 
 def _move(source: Path, target: Path) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        os.rename(source, target)
-        return True
-    return False
+    """Rename a baton; False when it is not there. Where the answer to a rename got lost that was done, a
+    name with an owner in it tells: nobody else makes that."""
+    try:
+        files.retry(lambda: os.rename(source, target))
+    except FileNotFoundError:
+        return target.name.startswith(RUNNING_PREFIX) and target.name in os.listdir(target.parent)
+    return True

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,36 +61,54 @@ class Preparation:
 def lay_search(root: Path, searches: Sequence[Preparation], list_file: Path | None = None) -> list[str]:
     """Lay one storage directory for each preparation and return their names.
 
+    They are appended to `list_file` when all stand in their places. Raises as `lay_storage_dirs` does.
+    """
+    new = [
+        NewStorage(
+            Metadata("", "", plan.alg_name, plan.task_name, plan.desc, plan.kind, origin=plan.origin),
+            partial(_fill, plan=plan),
+        )
+        for plan in searches
+    ]
+    return lay_storage_dirs(root, new, list_file)
+
+
+@dataclass(frozen=True)
+class NewStorage:
+    """A storage directory to be laid: what it is, but for what laying adds (id, hashes, date), and `fill`,
+    which puts its experiments and whatever else it has into the folder."""
+
+    about: Metadata
+    fill: Callable[[Path], None]
+
+
+def lay_storage_dirs(root: Path, new: Sequence[NewStorage], list_file: Path | None) -> list[str]:
+    """Lay storage directories, all or none, and return their names.
+
     They are appended to `list_file` when all stand in their places.
 
     Raises:
         StorageError: the root can't be made or written, or a name is too long.
     """
     hashes, repositories = DirectoryTree.get_git_hashes(), full_git_state()
-    ids = [reserve_id(root) for _ in searches]
-    fields = [
-        (id_, hashes, plan.alg_name, plan.task_name, plan.desc)
-        for id_, plan in zip(ids, searches, strict=True)
+    laid = [
+        replace(
+            one.about,
+            id=reserve_id(root),
+            git_hashes=hashes,
+            repositories=repositories,
+            created=time_stamp(),
+            alfred_version=__version__,
+        )
+        for one in new
     ]
-    names = [make_storage_name(*field) for field in fields]
+    names = [make_storage_name(m.id, m.git_hashes, m.alg_name, m.task_name, m.desc) for m in laid]
     with one_line_errors(root):
         folder = LayingFolder.make(root, this_process())
         try:
-            for name, field, plan in zip(names, fields, searches, strict=True):
-                id_, _, alg_name, task_name, desc = field
-                metadata = Metadata(
-                    id_,
-                    hashes or "",
-                    alg_name,
-                    task_name,
-                    desc,
-                    plan.kind,
-                    repositories,
-                    time_stamp(),
-                    __version__,
-                    plan.origin,
-                )
-                _build_storage(folder.path / name, plan, metadata)
+            for name, metadata, one in zip(names, laid, new, strict=True):
+                _begin(folder.path / name, metadata)
+                one.fill(folder.path / name)
             folder.commit([Move(name, name) for name in names], list_file, names)
         except BaseException:
             folder.abandon()
@@ -122,13 +141,16 @@ def lay_more(root: Path, storage_name: str, more: Preparation) -> tuple[int, int
     return mine.first, mine.last
 
 
-def _build_storage(storage_dir: Path, plan: Preparation, metadata: Metadata) -> None:
+def _begin(storage_dir: Path, metadata: Metadata) -> None:
     alfred_dir = storage_dir / ".alfred"
     (alfred_dir / "owners").mkdir(parents=True)
     chores.lay(alfred_dir)
     files.create(metadata_path(storage_dir), metadata.to_json().encode(), durable=False)
-    if plan.kind in MARKERS:
-        files.create(storage_dir / MARKERS[plan.kind], durable=False)
+    if metadata.kind in MARKERS:
+        files.create(storage_dir / MARKERS[metadata.kind], durable=False)
+
+
+def _fill(storage_dir: Path, plan: Preparation) -> None:
     mine = preparations.reserve(storage_dir, _preparation_record(plan), len(plan.experiments))
     if plan.picture is not None:
         files.create(storage_dir / mine.picture, plan.picture, durable=False)
@@ -138,9 +160,14 @@ def _build_storage(storage_dir: Path, plan: Preparation, metadata: Metadata) -> 
 
 
 def build_experiment(experiment_dir: Path, experiment: Experiment) -> None:
-    """Make one experiment directory with its seeds, in a folder that is being laid. It stays close to the
-    system, since a search has thousands of runs."""
+    """Make one experiment directory with its seeds, in a folder that is being laid."""
     experiment_dir.mkdir()
+    build_runs(experiment_dir, experiment)
+
+
+def build_runs(experiment_dir: Path, experiment: Experiment) -> None:
+    """Make the seed directories in an experiment directory that is being laid. It stays close to the system,
+    since a search has thousands of runs."""
     folder = os.fspath(experiment_dir)
     config = dict(experiment.config)
     for seed in experiment.seeds:

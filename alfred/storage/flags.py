@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -76,6 +76,9 @@ WAITING_BATON = Baton(State.WAITING)
 COMPLETED_BATON = Baton(State.COMPLETED)
 CRASHED_BATON = Baton(State.CRASHED)
 
+_PAUSE = 0.011  # seconds; the coarsest clock tick of a kernel is 10 ms
+_MOST_LISTINGS = 100
+
 
 def parse_baton(name: str) -> Baton | None:
     """The baton that a file of this name is, or None."""
@@ -94,21 +97,34 @@ def batons_among(names: Iterable[str]) -> list[Baton]:
     return [baton for name in names if (baton := parse_baton(name)) is not None]
 
 
+def listed(seed_dir: str | Path, is_plain: Callable[[list[Baton]], bool]) -> list[Baton]:
+    """The batons of a seed directory, by the first listing that `is_plain`, else by one that can be trusted.
+
+    While a file is being renamed, a listing may show neither of its names, or both. So the others are
+    believed only when three in a row agree and nothing changed in the directory meanwhile: its time stamp
+    is the same after each as it was before a pause longer than the grain of time stamps. A directory that
+    never comes to rest is judged by the last of many.
+    """
+    quiet = 0
+    found = batons_among(os.listdir(seed_dir))
+    for _ in range(_MOST_LISTINGS):
+        if is_plain(found) or quiet == 3:
+            break
+        stamp = os.stat(seed_dir).st_mtime_ns
+        time.sleep(_PAUSE)
+        found = batons_among(os.listdir(seed_dir))
+        quiet = quiet + 1 if os.stat(seed_dir).st_mtime_ns == stamp else 0
+    return found
+
+
 def look(seed_dir: str | Path) -> Baton | None:
     """The baton of a seed directory, None when there is none.
-
-    While a file is being renamed, one listing may show neither of its names, or both; so a verdict of
-    none or two is reached only by three listings that agree.
 
     Raises:
         ConflictError: there are two batons or more.
     """
-    for pause in (0.005, 0.02, 0.0):  # between looks; even a sleep of no length gives the processor away
-        batons = batons_among(os.listdir(seed_dir))
-        if len(batons) == 1:
-            return batons[0]
-        time.sleep(pause)
-    if not batons:
-        return None
-    found = " and ".join(sorted(baton.name for baton in batons))
-    raise ConflictError(f"{found} stand side by side in {seed_dir}: remove the one that is wrong")
+    batons = listed(seed_dir, lambda found: len(found) == 1)
+    if len(batons) > 1:
+        found = " and ".join(sorted(baton.name for baton in batons))
+        raise ConflictError(f"{found} stand side by side in {seed_dir}: remove the one that is wrong")
+    return batons[0] if batons else None

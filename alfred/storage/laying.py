@@ -1,25 +1,26 @@
 """The hidden folder in which a preparation is built, and what becomes of it when that was killed.
 
-Whose it is stands in its name, `<root>/.alfred/laying.<owner>/`, and who that is in `<root>/.alfred/owners/`,
-written before the folder is made. Who finishes what a dead one left takes the folder over by a rename first.
+Whose it is stands in its name, `<root>/.alfred/laying.<owner>/`, and who that is in a lease of the root, held
+before the folder is made. Who finishes what a dead one left takes the folder over by a rename first.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from alfred import files
 from alfred.errors import StorageError
 from alfred.storage import chores, preparations
-from alfred.storage.attempts import read_record
-from alfred.storage.leases import Verdict, judge, owners_dir
+from alfred.storage.leases import Leases, Suspect, Verdict, judge, owners_dir
 from alfred.storage.owners import Owner, this_process
+from alfred.utils.storage_names import is_storage_name
 
 _PREFIX = "laying."
 
@@ -34,34 +35,40 @@ class Move:
 
 @dataclass(frozen=True)
 class LayingFolder:
-    """One preparation being built."""
+    """One preparation being built, under a lease of its own."""
 
     root: Path
     path: Path
+    lease: Leases
 
     @classmethod
     def make(cls, root: Path, owner: Owner) -> LayingFolder:
         """A new one; what earlier preparations left behind is dealt with first."""
         recover(root, owner)
         folder = cls._signed(root, owner)
-        folder.path.mkdir()
+        try:
+            folder.path.mkdir(exist_ok=True)  # nobody else makes this name: an answer may have got lost
+        except OSError:
+            folder._let_go()
+            raise
         return folder
 
     @classmethod
     def _signed(cls, root: Path, owner: Owner) -> LayingFolder:
-        owners_dir(root).mkdir(parents=True, exist_ok=True)
-        files.write_text(owners_dir(root) / owner.name, owner.to_json())
-        return cls(root, root / ".alfred" / f"{_PREFIX}{owner.name}")
+        lease = Leases(owner)
+        lease.hold(root)
+        return cls(root, root / ".alfred" / f"{_PREFIX}{owner.name}", lease)
 
     @classmethod
     def take_over(cls, root: Path, dead: str) -> LayingFolder | None:
         """A dead owner's folder as one of our own; None when somebody else took it."""
         folder = cls._signed(root, this_process())
         try:
-            os.rename(root / ".alfred" / f"{_PREFIX}{dead}", folder.path)
+            files.retry(lambda: os.rename(root / ".alfred" / f"{_PREFIX}{dead}", folder.path))
         except FileNotFoundError:
-            folder._remove()
-            return None
+            if not folder.path.is_dir():  # else it is done, and only the answer got lost
+                folder._let_go()
+                return None
         return folder
 
     def commit(self, moves: Sequence[Move], list_file: Path | None, lines: Sequence[str]) -> None:
@@ -83,23 +90,35 @@ class LayingFolder:
 
     def abandon(self) -> None:
         """Remove what was built, unless the journal stands already: then the next command finishes it."""
-        if not (self.path / "journal.json").exists():
-            self._remove()
+        with contextlib.suppress(OSError):  # what can't be removed now the next command removes
+            if "journal.json" not in os.listdir(self.path):
+                self._remove()
 
     def finish_or_remove(self) -> None:
-        """What the next command does with a folder whose owner is dead."""
-        journal = read_record(self.path / "journal.json")
-        if journal:
+        """What the next command does with a folder whose owner is dead; StorageError for a journal that can't
+        be what a preparation wrote. What may have been carried out by half is never removed."""
+        if "journal.json" not in os.listdir(self.path):
+            self._remove()
+            return
+        try:
+            journal = json.loads((self.path / "journal.json").read_bytes())
             list_file = journal["list_file"]
             moves = [Move(_plain(move["source"]), _plain(move["target"])) for move in journal["moves"]]
             lines = [_plain(line) for line in journal["lines"]]
-            self._carry_out(moves, None if list_file is None else _list_file(list_file), lines)
-        else:
-            self._remove()
+            listed = None if list_file is None else _list_file(list_file)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise StorageError(
+                f"{self.path}/journal.json is damaged: look what is in the folder, then remove it"
+            ) from error
+        self._carry_out(moves, listed, lines)
 
     def _remove(self) -> None:
         files.remove_tree(self.path)
-        (owners_dir(self.root) / self.path.name.removeprefix(_PREFIX)).unlink(missing_ok=True)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self.lease.drop(self.root)
+        self.lease.close()
 
     def _carry_out(self, moves: Sequence[Move], list_file: Path | None, lines: Sequence[str]) -> None:
         for move in moves:
@@ -119,7 +138,7 @@ class LayingFolder:
     def _place(self, move: Move) -> None:
         """A source that is gone stands in its place already; what somebody else put there stays."""
         try:
-            os.rename(self.path / move.source, self.root / move.target)
+            files.retry(lambda: os.rename(self.path / move.source, self.root / move.target))
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -127,23 +146,36 @@ class LayingFolder:
                 raise
 
 
-def recover(root: Path, observer: Owner | None = None) -> list[str]:
-    """Finish or remove what preparations that are proven dead left in a root; their owners' names."""
+def recover(root: Path, observer: Owner | None = None, silent: Collection[str] = ()) -> list[str]:
+    """Finish or remove what preparations that are proven dead left in a root; their owners' names.
+
+    `silent` are owners of other machines that were watched and found dead (see `in_doubt`).
+    """
     me = observer or this_process()
-    dead = [name for name in _names(owners_dir(root)) if judge(root, name, me) is Verdict.DEAD]
-    laying = {name.removeprefix(_PREFIX) for name in _names(root / ".alfred") if name.startswith(_PREFIX)}
+    laying = _laying(root)
+    known = {*laying, *_names(owners_dir(root))}
+    dead = [name for name in sorted(known) if name in silent or judge(root, name, me) is Verdict.DEAD]
     done = []
     for name in dead:
         if name in laying and (folder := LayingFolder.take_over(root, name)):
-            try:
-                folder.finish_or_remove()
-            except (KeyError, TypeError, ValueError) as error:
-                raise StorageError(
-                    f"{folder.path}/journal.json is damaged: look what is in the folder, then remove it"
-                ) from error
+            folder.finish_or_remove()
             done.append(name)
         (owners_dir(root) / name).unlink(missing_ok=True)
     return done
+
+
+def in_doubt(root: Path, observer: Owner) -> list[Suspect]:
+    """The preparations that only silence can prove dead: they were begun on another machine."""
+    return [
+        Suspect(root, name, root / ".alfred" / f"{_PREFIX}{name}")
+        for name in sorted(_laying(root))
+        if judge(root, name, observer) is Verdict.DOUBT
+    ]
+
+
+def _laying(root: Path) -> set[str]:
+    """The owners of what is being laid in a root."""
+    return {name.removeprefix(_PREFIX) for name in _names(root / ".alfred") if name.startswith(_PREFIX)}
 
 
 def _names(folder: Path) -> list[str]:
@@ -160,8 +192,14 @@ def _plain(name: str) -> str:
     return name
 
 
-def _list_file(path: str) -> Path:
+def _list_file(path: str) -> Path | None:
+    """Only what is called like a list of storage directories, or reads like one, is written to."""
     name = os.path.basename(path)
-    if not (name.startswith("list_") and name.endswith(".txt")):
+    if name.startswith("list_") and name.endswith(".txt"):
+        return Path(path)
+    if not os.path.exists(path):
+        return None  # a list under a name of the user's own, removed meanwhile
+    lines = Path(path).read_text("utf-8", "surrogateescape").splitlines()
+    if not any(is_storage_name(line.partition("#")[0].strip()) for line in lines):
         raise ValueError(path)
     return Path(path)

@@ -20,7 +20,7 @@ from enum import Enum
 from pathlib import Path
 
 from alfred import files
-from alfred.storage import processes
+from alfred.storage import processes, scheduler
 from alfred.storage.owners import Owner, read_owner
 
 LOOKS = 5
@@ -53,12 +53,12 @@ class Leases:
         self._heart: _Heart = _HelperHeart(owner.beat) if helper else _ThreadHeart(owner.beat)
 
     def hold(self, storage_dir: Path) -> None:
-        """Say that this owner is about to take a baton here: call it before."""
-        self._batons[storage_dir] += 1
-        if self._batons[storage_dir] == 1:
+        """Say that this owner is about to take a baton here: call it before. OSError: no lease is held."""
+        if self._batons[storage_dir] <= 0:
             path = self._written(storage_dir)
             beat(path)
             self._heart.add(path)
+        self._batons[storage_dir] += 1
 
     def restore(self) -> None:
         """Write leases again that somebody removed although batons are held: without it we look dead."""
@@ -75,7 +75,7 @@ class Leases:
 
     def drop(self, storage_dir: Path) -> None:
         """Say that a baton taken here is given back; the lease stays until `leave`."""
-        self._batons[storage_dir] -= 1
+        self._batons[storage_dir] = max(0, self._batons[storage_dir] - 1)
 
     def leave(self, storage_dir: Path) -> None:
         """Remove the lease here, if no baton is held any more."""
@@ -156,38 +156,57 @@ def beat(path: Path) -> None:
 
 
 def judge(storage_dir: Path, owner_name: str, observer: Owner) -> Verdict:
-    """What is known of an owner at once: proof needs the same host and the same boot, else there is doubt."""
+    """What is known of an owner at once: proof needs the same host and the same boot, or a scheduler that
+    saw its job end; else there is doubt."""
     owner = read_owner(owners_dir(storage_dir) / owner_name)
     return judge_owner(owner, owner_name, observer)
 
 
 def judge_owner(owner: Owner | None, owner_name: str, observer: Owner) -> Verdict:
     """As `judge`, for an identity that was read already (None: it could not be read)."""
-    if owner is None or owner.name != owner_name or not _same_host(owner, observer):
+    if owner is None or owner.name != owner_name:
         return Verdict.DOUBT
-    if owner.boot != observer.boot or not owner.boot:
-        return Verdict.DOUBT  # images of machines may share ids: silence must confirm it
+    if not same_processes(owner, observer):
+        over = scheduler.ended(owner.job, owner.restarts, owner.node, owner.cluster)
+        return Verdict.DOUBT if over is None else Verdict.DEAD
     start = processes.start_token(owner.pid)
-    if start == "":
-        return Verdict.DOUBT  # hidden from this user
+    if start is not None and "" in (start, owner.start):
+        return Verdict.DOUBT  # hidden from this user, or from the owner itself
     return Verdict.ALIVE if start == owner.start else Verdict.DEAD
 
 
-def _same_host(owner: Owner, observer: Owner) -> bool:
+def same_machine(owner: Owner, observer: Owner) -> bool:
+    """Whether both name the same machine, by more than its name: names are given twice."""
+    return owner.host == observer.host and owner.machine == observer.machine != ""
+
+
+def same_processes(owner: Owner, observer: Owner) -> bool:
+    """Whether a process number means the same to both: one machine, one start of it, one pid namespace.
+
+    Images of machines may share ids, and a container has those of its host; a start of a machine and a
+    namespace are told by numbers of their own.
+    """
     return (
-        owner.host == observer.host
-        and owner.machine == observer.machine != ""
+        same_machine(owner, observer)
+        and owner.boot == observer.boot != ""
         and owner.pid_namespace == observer.pid_namespace != ""
     )
 
 
+def rebooted(owner: Owner, observer: Owner) -> bool:
+    """Whether the observer's machine is the owner's, started anew since."""
+    known = owner.boot != "" and observer.boot != ""
+    return known and same_machine(owner, observer) and owner.boot != observer.boot
+
+
 @dataclass(frozen=True)
 class Suspect:
-    """An owner in doubt, to be watched: where its lease is, and a seed directory that it holds."""
+    """An owner in doubt, to be watched: in whose `.alfred/owners` its lease is, and a folder that it holds (a
+    seed directory, the folder of a chore, a preparation)."""
 
     storage_dir: Path
     owner_name: str
-    seed_dir: Path
+    held: Path
 
 
 def watch_silence(
@@ -197,13 +216,14 @@ def watch_silence(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     progress: Callable[[int, int], None] = lambda look, looks: None,
+    heard: Callable[[Suspect], object] = lambda suspect: None,
 ) -> dict[Suspect, object]:
     """The suspects that stay silent for five looks of the observer's own clock, one interval apart, each
     with the time stamps (see `stamps`) that never changed.
 
     A look that fails or takes longer than an interval starts the count anew; after three times as many
     looks whoever is not proven dead stays in doubt. An owner of an earlier boot of this very host needs two.
-    `progress(look, looks)` is called after each round.
+    `progress(look, looks)` is called after each round, `heard` with each suspect that gave a sign of life.
     """
     watched = {suspect: _Watch(suspect, observer) for suspect in suspects}
     for turn in range(1, 3 * LOOKS + 1):
@@ -213,6 +233,8 @@ def watch_silence(
         interval = max(watch.interval for watch in open_ones)
         for watch in open_ones:
             watch.look(clock)
+            if watch.verdict is Verdict.ALIVE:
+                heard(watch.suspect)
         progress(min(turn, LOOKS), LOOKS)
         if any(watch.verdict is Verdict.DOUBT for watch in open_ones):
             sleep(interval)
@@ -221,13 +243,13 @@ def watch_silence(
 
 def stamps(suspect: Suspect) -> object:
     """All that a beat changes, asked by name and by an open file: an NFS client may answer either from its
-    cache. Without a lease the seed directory itself is looked at. Raises OSError."""
+    cache. Without a lease the folder that is held is looked at. Raises OSError."""
     lease = owners_dir(suspect.storage_dir) / suspect.owner_name
     try:
         handle = os.open(lease, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
-        found = os.stat(suspect.seed_dir)
-        return (found.st_mtime_ns, *sorted(os.listdir(suspect.seed_dir)))
+        found = os.stat(suspect.held)
+        return (found.st_mtime_ns, *sorted(os.listdir(suspect.held)))
     try:
         opened = os.fstat(handle)
     finally:
@@ -243,8 +265,7 @@ class _Watch:
         self.suspect = suspect
         owner = read_owner(owners_dir(suspect.storage_dir) / suspect.owner_name)
         self.interval = owner.beat if owner else observer.beat
-        rebooted = owner is not None and _same_host(owner, observer) and owner.boot != observer.boot != ""
-        self.needed = 2 if rebooted else LOOKS
+        self.needed = 2 if owner is not None and rebooted(owner, observer) else LOOKS
         self.verdict = Verdict.DOUBT
         self.seen: object = None
         self.silent = 0

@@ -53,8 +53,17 @@ def read_metadata(storage_dir: Path) -> Metadata:
         isinstance(record.get(name), str) for name in ("id", "git_hashes", "alg_name", "task_name", "desc")
     ):
         known = {item.name for item in dataclasses.fields(Metadata)}
-        return Metadata(**{name: value for name, value in record.items() if name in known})
+        return Metadata(**{name: value for name, value in record.items() if name in known & _usable(record)})
     fields = DirectoryTree.extract_info_from_storage_name(storage_dir.name, root=storage_dir.parent)
     id_, git_hashes, alg_name, task_name, desc = (text or "" for text in fields)
     kind = next((kind for kind, name in MARKERS.items() if (storage_dir / name).exists()), "")
     return Metadata(id_, git_hashes, alg_name, task_name, desc, kind)
+
+
+def _usable(record: Mapping[str, Any]) -> set[str]:
+    """The file is data: what is of another kind than alfred writes there is taken for missing."""
+    return {
+        name
+        for name, value in record.items()
+        if isinstance(value, Mapping if name == "repositories" else str)
+    }

@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +18,14 @@ from typing import Any
 
 from alfred import files
 from alfred.errors import StorageError
-from alfred.storage.attempts import read_record, time_stamp
+from alfred.storage.attempts import read_record, read_whole, time_stamp
 from alfred.storage.creation import Experiment, build_experiment, one_line_errors
 from alfred.storage.flags import UNHATCHED
 from alfred.storage.laying import LayingFolder, Move
 from alfred.storage.owners import this_process
 from alfred.storage.retrains import relatives
-from alfred.storage.survey import numbered_folders, seed_dirs
+from alfred.storage.survey import seed_dirs
+from alfred.utils.numbered import numbered_folders
 
 HIGHEST_SEED = 2**32 - 1  # what numpy takes
 _TRIES = 1000
@@ -82,7 +82,7 @@ def read_experiment(runs: Iterable[Path], seeds: Sequence[int]) -> Experiment:
     found = [(path, config) for path in paths if (config := read_record(path / "config.json"))]
     if not found:
         where = paths[0].parent if paths else "an experiment without any run"
-        raise StorageError(f"no config.json can be read in {where}: its configuration is not known")
+        raise StorageError(f"no config.json can be read in {where}: put a whole one there")
     path, config = found[0]
     shared = set.intersection(*(set(other) for _, other in found)) - {"seed"}
     config = {name: value for name, value in config.items() if name in shared}
@@ -142,16 +142,22 @@ def _taken(storage_dir: Path, experiments: Sequence[int], noted: dict[int, dict[
     runs = runs_by_experiment(storage_dir)
     taken = {seed for number in experiments for seed in runs.get(number, ())}
     for record in noted.values():
-        if set(record.get("experiments", ())) & set(experiments):
-            taken.update(record.get("seeds", ()))
+        if _numbers(record, "experiments") & set(experiments):
+            taken.update(_numbers(record, "seeds"))
     for other in relatives(storage_dir):
         taken.update(seed for _, seed, _ in seed_dirs(other))
     return taken
+
+
+def _numbers(record: dict[str, Any], name: str) -> set[int]:
+    """A list of a record, which is data: what is no number in it is nothing."""
+    found = record.get(name)
+    return {number for number in found if isinstance(number, int)} if isinstance(found, list) else set()
 
 
 def _records(storage_dir: Path) -> dict[int, dict[str, Any]]:
     folder = storage_dir / ".alfred" / "more_seeds"
     if not folder.is_dir():
         return {}
-    numbers = numbered_folders(folder, re.compile("([0-9]{1,15})"))
-    return {number: read_record(Path(path, "seeds.json")) for number, path in numbers}
+    numbers = numbered_folders(folder, "")
+    return {number: read_whole(Path(path, "seeds.json")) for number, path in numbers}

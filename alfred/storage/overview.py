@@ -18,6 +18,7 @@ from alfred.storage.crashes import CrashGroup, group_crashes
 from alfred.storage.flags import State
 from alfred.storage.leases import Verdict
 from alfred.storage.owners import Owner, host_of, is_owner_name, read_owner
+from alfred.storage.scheduler import Job
 from alfred.storage.survey import Condition, Judge, Run, survey
 
 _DURATIONS = 600  # records of finished runs that are read in all
@@ -71,14 +72,17 @@ class ActiveRun:
 
 @dataclass
 class Overview:
-    """All that `alfred status` shows."""
+    """All that `alfred status` shows. `completed_beside` are the completed runs of the storage directories in
+    which something has crashed; `jobs` are those of clusters, None where nobody answers for them."""
 
     storages: list[StorageStatus] = dataclasses.field(default_factory=list)
     active: list[ActiveRun] = dataclasses.field(default_factory=list)
     stopped: list[str] = dataclasses.field(default_factory=list)
     crashes: list[CrashGroup] = dataclasses.field(default_factory=list)
+    completed_beside: list[str] = dataclasses.field(default_factory=list)
     conflicts: list[str] = dataclasses.field(default_factory=list)
     unreadable: list[str] = dataclasses.field(default_factory=list)
+    jobs: list[Job] | None = dataclasses.field(default_factory=list)
 
 
 def overview(
@@ -113,7 +117,9 @@ def overview(
         result.active += _active(storage_dir, runs[Condition.RUNNING], judge, now())
         result.stopped += [run.seed_dir for run in runs[Condition.STOPPED]]
         result.conflicts += [run.conflict for run in runs[Condition.CONFLICT]]
-        crashed += [run.seed_dir for run in runs[Condition.CRASHED]]
+        if runs[Condition.CRASHED]:
+            crashed += [run.seed_dir for run in runs[Condition.CRASHED]]
+            result.completed_beside += [run.seed_dir for run in runs[Condition.COMPLETED]]
     result.crashes = group_crashes(crashed)
     return result
 
@@ -135,7 +141,7 @@ def _active(storage_dir: Path, runs: Sequence[Run], judge: Judge, now: float) ->
     for run in runs:
         name = run.baton.owner if run.baton else ""
         if name not in holders:
-            holders[name] = _holder(storage_dir, name, judge.verdict(name), now)
+            holders[name] = holder_of(storage_dir, name, judge.verdict(name), now)
         record = read_run(Path(run.seed_dir))
         start = record.get("start") if record.get("owner") == name else None
         began = _moment(start)
@@ -148,7 +154,8 @@ def _active(storage_dir: Path, runs: Sequence[Run], judge: Judge, now: float) ->
         )
 
 
-def _holder(storage_dir: Path, name: str, verdict: Verdict, now: float) -> Holder:
+def holder_of(storage_dir: Path, name: str, verdict: Verdict, now: float) -> Holder:
+    """What the lease of an owner tells, or its name where there is none."""
     lease = leases.owners_dir(storage_dir) / name
     owner = read_owner(lease)
     try:

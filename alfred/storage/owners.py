@@ -14,6 +14,7 @@ from pathlib import Path
 from alfred.storage import processes
 
 BEAT_INTERVAL = 15.0
+_ADDED_LATER = {"node": "", "cluster": ""}  # older leases lack them
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}-[0-9]{1,10}-[0-9a-f]{8}")
 
 
@@ -22,7 +23,7 @@ class Owner:
     """One start of a process that takes batons; what others need to tell whether it still lives.
 
     `name` is `<host>-<pid>-<8 hex>`. `beat` is the interval of its lease in seconds, `job` and `restarts`
-    the cluster's number of its job and how often that was started again.
+    the cluster's number of its job and how often that was started again, `node` and `cluster` where it runs.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Owner:
     job: str = ""
     restarts: str = ""
     beat: float = BEAT_INTERVAL
+    node: str = ""
+    cluster: str = ""
 
     def to_json(self) -> str:
         """The record as it is kept in lease files."""
@@ -57,6 +60,8 @@ def this_process(beat: float = BEAT_INTERVAL) -> Owner:
         job=os.environ.get("SLURM_JOB_ID", ""),
         restarts=os.environ.get("SLURM_RESTART_COUNT", ""),
         beat=beat,
+        node=os.environ.get("SLURMD_NODENAME", ""),
+        cluster=os.environ.get("SLURM_CLUSTER_NAME", ""),
     )
 
 
@@ -75,6 +80,7 @@ def read_owner(path: str | Path) -> Owner | None:
     try:
         with open(path, "rb") as file:
             record = json.loads(file.read(10_000))
+        record = {**_ADDED_LATER, **record}
         owner = Owner(**{field.name: record[field.name] for field in dataclasses.fields(Owner)})
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

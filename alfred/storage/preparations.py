@@ -17,8 +17,9 @@ from typing import Any
 
 from alfred import files
 from alfred.errors import StorageError
-from alfred.storage.attempts import read_record
-from alfred.storage.survey import EXPERIMENT, numbered_folders
+from alfred.storage.attempts import read_record, read_whole
+from alfred.storage.survey import EXPERIMENT
+from alfred.utils.numbered import numbered_folders
 
 _TRIES = 1000
 
@@ -33,7 +34,11 @@ class Reserved:
 
 
 def reserve(storage_dir: Path, record: Mapping[str, Any], how_many: int) -> Reserved:
-    """Take the next free numbers of experiments for a preparation, and a picture's name."""
+    """Take the next free numbers of experiments for a preparation, and a picture's name.
+
+    StorageError for a variations.json or a record of an earlier preparation that is damaged.
+    """
+    _check(storage_dir)
     folder = storage_dir / ".alfred" / "preparations"
     folder.mkdir(parents=True, exist_ok=True)
     for _ in range(_TRIES):
@@ -41,8 +46,7 @@ def reserve(storage_dir: Path, record: Mapping[str, Any], how_many: int) -> Rese
         reserved = Reserved(first, first + how_many - 1, _next_picture(storage_dir))
         made = files.temporary_name(folder / str(first))
         made.mkdir()
-        text = json.dumps({**dataclasses.asdict(reserved), **record}, indent=1) + "\n"
-        files.create(made / "preparation.json", text.encode())
+        files.create(made / "preparation.json", _text({**dataclasses.asdict(reserved), **record}))
         try:
             os.rename(made, folder / str(first))
             return reserved
@@ -59,18 +63,35 @@ def records(storage_dir: Path) -> list[dict[str, Any]]:
     return [record for record in found if isinstance(record.get("last"), int)]
 
 
+def keep(storage_dir: Path, record: Mapping[str, Any]) -> None:
+    """Put the record of a preparation into a storage directory that is being laid, under its own numbers."""
+    folder = storage_dir / ".alfred" / "preparations" / str(record["first"])
+    folder.mkdir(parents=True)
+    files.create(folder / "preparation.json", _text(record), durable=False)
+
+
 def publish_variations(storage_dir: Path) -> None:
     """Bring variations.json, a key `<first>-<last>` for each preparation of a grid, in line with the records.
 
     A record without experiments (its preparation was given up) is left out, what trees without records
     have there stays. Of two preparations that end at the same instant the later one sees both records.
+    StorageError for a variations.json that holds something else: it is not written over.
     """
     path = storage_dir / "variations.json"
     written: dict[str, Any] | None = None
     while written != (known := _variations(storage_dir)):
         if known:
-            files.write_text(path, json.dumps({**read_record(path), **known}, indent=4) + "\n")
+            kept = read_whole(path) if os.path.lexists(path) else {}
+            files.write_text(path, json.dumps({**kept, **known}, indent=4) + "\n")
         written = known
+
+
+def _check(storage_dir: Path) -> None:
+    """Nothing is laid beside a record that can't be read: its numbers would be given away again."""
+    paths = [path / "preparation.json" for _, path in _folders(storage_dir)]
+    for path in [storage_dir / "variations.json", *paths]:
+        if os.path.lexists(path):
+            read_whole(path)
 
 
 def _variations(storage_dir: Path) -> dict[str, Any]:
@@ -79,6 +100,10 @@ def _variations(storage_dir: Path) -> dict[str, Any]:
         for record in records(storage_dir)
         if record.get("variations") and (storage_dir / f"experiment{record['first']}").is_dir()
     }
+
+
+def _text(record: Mapping[str, Any]) -> bytes:
+    return (json.dumps(record, indent=1) + "\n").encode()
 
 
 def _next_picture(storage_dir: Path) -> str:
@@ -98,5 +123,5 @@ def _last_number(storage_dir: Path) -> int:
 def _folders(storage_dir: Path) -> Iterator[tuple[int, Path]]:
     folder = storage_dir / ".alfred" / "preparations"
     if folder.is_dir():
-        for number, path in numbered_folders(folder, re.compile(r"([0-9]{1,15})")):
+        for number, path in numbered_folders(folder, ""):
             yield number, Path(path)

@@ -1,20 +1,19 @@
-"""Finding the runs whose owner is dead, and putting them back."""
+"""Putting back what dead owners hold: runs, chores and markers."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from alfred import files
-from alfred.storage import batons, chores, leases, processes
-from alfred.storage.flags import RUNNING_PREFIX, State
+from alfred.storage import batons, chores, leases, markers, processes, scheduler
+from alfred.storage.findings import Findings, Held, Item, find, held_beside_runs, owner_of
+from alfred.storage.flags import Baton, State
 from alfred.storage.leases import Leases, Suspect, Verdict
 from alfred.storage.owners import Owner, read_owner
-from alfred.storage.survey import Condition, Judge, Run, survey
+from alfred.storage.survey import Judge, Run, survey
 
 _MADE_WHEN_ALL_ENDED = (
     "PLOT_ARRAYS_ONGOING",
@@ -24,60 +23,6 @@ _MADE_WHEN_ALL_ENDED = (
     "SUMMARY_FAILED",
     "summary",
 )
-
-
-@dataclass
-class Findings:
-    """The runs of one storage directory by what is known of them, and what was done about them so far.
-
-    `put_back` wait again, `given_up` became crashes by their third death, `failed` says what went wrong.
-    `silent` holds, for runs whose owner was found dead by its silence, what was watched and its time stamps.
-    """
-
-    storage_dir: Path
-    runs: list[tuple[Run, Condition]] = field(default_factory=list)
-    dead: list[Run] = field(default_factory=list)
-    doubtful: list[Run] = field(default_factory=list)
-    bare: list[Run] = field(default_factory=list)
-    crashed: list[Run] = field(default_factory=list)
-    silent: dict[Run, tuple[Suspect, object]] = field(default_factory=dict)
-    put_back: list[str] = field(default_factory=list)
-    given_up: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-
-    def conditions(self) -> Counter[Condition]:
-        """How many runs are in each condition, by all that is known of their owners now."""
-        dead = set(self.dead)
-        return Counter(Condition.STOPPED if run in dead else condition for run, condition in self.runs)
-
-
-def find(storage_dir: Path, observer: Owner) -> Findings:
-    """Look at every run once; owners on this machine are proven alive or dead at once."""
-    found = Findings(storage_dir)
-    judge = Judge(storage_dir, observer)
-    for run in survey(storage_dir):
-        condition = judge.condition(run)
-        found.runs.append((run, condition))
-        if condition is Condition.CRASHED:
-            found.crashed.append(run)
-        elif condition is Condition.STOPPED:
-            (found.dead if run.baton else found.bare).append(run)
-        elif condition is Condition.RUNNING and run.baton and judge.verdict(run.baton.owner) is Verdict.DOUBT:
-            found.doubtful.append(run)
-    return found
-
-
-def watch(findings: Iterable[Findings], observer: Owner, progress: Callable[[int, int], None]) -> None:
-    """Watch all owners in doubt at once; the runs of those that stay silent are dead from then on."""
-    holders: dict[Suspect, list[tuple[Findings, Run]]] = {}
-    for found in findings:
-        for suspect, run in _suspects(found):
-            holders.setdefault(suspect, []).append((found, run))
-    for suspect, stamps in leases.watch_silence(holders, observer, progress=progress).items():
-        for found, run in holders[suspect]:
-            found.doubtful.remove(run)
-            found.dead.append(run)
-            found.silent[run] = (suspect, stamps)
 
 
 def put_back(
@@ -97,9 +42,14 @@ def put_back(
     """
     me.hold(found.storage_dir)
     try:
-        for run in _still_dead(found):
-            with _noting(found, run.seed_dir):
-                _reap(found, run, me.owner, keep_files)
+        for item in _still_dead(found, me.owner):
+            with _noting(
+                found, item.seed_dir if isinstance(item, Run) else f"{found.storage_dir}: {item.what}"
+            ):
+                if isinstance(item, Run):
+                    _reap(found, item, me.owner, keep_files)
+                else:
+                    _free(found, item)
             each()
         if found.bare:
             with _noting(found, str(found.storage_dir)):
@@ -143,20 +93,27 @@ def put_back_dead(
     return done
 
 
-def _suspects(found: Findings) -> Iterator[tuple[Suspect, Run]]:
-    """What to watch for each run in doubt: its owner's lease, or where there is none its own directory."""
-    first: dict[str, Path] = {}
-    for run in found.doubtful:
-        owner, seed_dir = run.baton.owner if run.baton else "", Path(run.seed_dir)
-        if (leases.owners_dir(found.storage_dir) / owner).exists():
-            seed_dir = first.setdefault(owner, seed_dir)
-        yield Suspect(found.storage_dir, owner, seed_dir), run
-
-
-def _still_dead(found: Findings) -> list[Run]:
-    """The dead but those whose silent owner was heard of again since, say while the user was asked."""
+def _still_dead(found: Findings, me: Owner) -> list[Item]:
+    """The dead but those whose silent owner was heard of again since, say while the user was asked, and those
+    in doubt that are known to live by now."""
     heard = {suspect for suspect, seen in set(found.silent.values()) if _stamps_or_none(suspect) != seen}
-    return [run for run in found.dead if run not in found.silent or found.silent[run][0] not in heard]
+    judge = Judge(found.storage_dir, me)
+    return [
+        item
+        for item in found.dead
+        if (item not in found.silent or found.silent[item][0] not in heard)
+        and (item not in found.forced or judge.verdict(owner_of(item)) is not Verdict.ALIVE)
+    ]
+
+
+def _free(found: Findings, held: Held) -> None:
+    """Let a chore wait again, or take a marker away, unless somebody else has it by now."""
+    if held.what not in markers.MARKERS:
+        if chores.free(found.storage_dir, held.what, held.owner):
+            found.freed.append(held)
+    elif markers.maker(found.storage_dir / held.what) == held.owner:
+        files.remove_tree(found.storage_dir / held.what)
+        found.freed.append(held)
 
 
 def _stamps_or_none(suspect: Suspect) -> object:
@@ -178,25 +135,46 @@ def _reap(found: Findings, run: Run, me: Owner, keep_files: bool) -> None:
     if run.baton is None:
         return
     owner = read_owner(leases.owners_dir(found.storage_dir) / run.baton.owner)
-    same_machine = owner is not None and owner.machine == me.machine
-    same_boot = same_machine and owner is not None and owner.boot == me.boot
-    # A number of another container's process is somebody else's here.
-    reachable = same_boot and owner is not None and owner.pid_namespace == me.pid_namespace
-    if reachable and run.baton.state is State.RUNNING and not _end_processes(run, run.baton.owner):
+    # A number of another machine's or container's process is somebody else's here.
+    reachable = owner is not None and leases.same_processes(owner, me)
+    ends = reachable and run.baton.state is State.RUNNING
+    if ends and not _end_processes(run, run.baton):
         found.failed.append(f"{run.seed_dir} was not put back: a process that works in it can't be killed")
         return
-    rebooted = same_machine and not same_boot
-    state = batons.reap(Path(run.seed_dir), run.baton, me.name, keep_files=keep_files, death=not rebooted)
+
+    def end_late_ones() -> None:
+        """A run whose start was on its way when its launcher died may have noted itself meanwhile."""
+        if ends:
+            _end_processes(run, batons.resetting(me.name))
+
+    # It went down with its machine, its job was taken away, or it may not have died at all.
+    excused = run in found.forced or (
+        owner is not None and (leases.rebooted(owner, me) or _taken_away(owner))
+    )
+    state = batons.reap(
+        Path(run.seed_dir),
+        run.baton,
+        me.name,
+        keep_files=keep_files,
+        death=not excused,
+        taken=end_late_ones,
+    )
     if state is State.WAITING:
         found.put_back.append(run.seed_dir)
     elif state is State.CRASHED:
         found.given_up.append(run.seed_dir)
 
 
-def _end_processes(run: Run, owner: str) -> bool:
-    """End what is left of a dead owner's run on this machine, before its baton changes hands."""
+def _taken_away(owner: Owner) -> bool:
+    """Whether a scheduler says that it ended the owner's job itself, or lost it with its node."""
+    over = scheduler.ended(owner.job, owner.restarts, owner.node, owner.cluster)
+    return over is not None and over.taken_away
+
+
+def _end_processes(run: Run, baton: Baton) -> bool:
+    """End what is left of a dead owner's run on this machine: its baton names the session."""
     try:
-        text = Path(run.seed_dir, RUNNING_PREFIX + owner).read_text("ascii", "replace")
+        text = Path(run.seed_dir, baton.name).read_text("ascii", "replace")
     except OSError:
         return True
     _, _, process = text.partition("\n")
@@ -222,9 +200,14 @@ def _forget_figures(storage_dir: Path) -> None:
 
 
 def _remove_dead_leases(storage_dir: Path, me: Owner) -> None:
-    """Leases of owners that are proven dead and have no baton left: the lease is the proof."""
-    held = {run.baton.owner for run in survey(storage_dir) if run.baton} | chores.holders(storage_dir)
-    with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir(leases.owners_dir(storage_dir)):
-            if name not in held and leases.judge(storage_dir, name, me) is Verdict.DEAD:
-                (leases.owners_dir(storage_dir) / name).unlink(missing_ok=True)
+    """Leases of owners that are proven dead and have no baton left: the lease is the proof.
+
+    First who is dead, then who holds what: one who lives may take a run while the others are looked at.
+    """
+    folder = leases.owners_dir(storage_dir)
+    names = os.listdir(folder) if folder.is_dir() else []
+    dead = {name for name in names if leases.judge(storage_dir, name, me) is Verdict.DEAD}
+    held = {run.baton.owner for run in survey(storage_dir) if run.baton}
+    held.update(item.owner for item in held_beside_runs(storage_dir))
+    for name in dead - held:
+        (folder / name).unlink(missing_ok=True)

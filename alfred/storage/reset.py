@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 from pathlib import Path
 
@@ -25,25 +26,39 @@ def put_back(seed_dir: Path, mine: Baton, note: str, *, keep_files: bool = False
     """
     number = attempts.read_attempts(seed_dir).attempt
     shelf = attempts.own_dir(seed_dir) / "attempts" / str(number)
-    shelf.mkdir(parents=True, exist_ok=True)
-    if not keep_files:
-        for entry in list(os.scandir(seed_dir)):
-            if not (entry.name in _STAYS or parse_baton(entry.name) or entry.name.startswith(".nfs")):
-                _move_to(Path(entry.path), shelf)
-    for entry in list(os.scandir(attempts.own_dir(seed_dir))):
-        if entry.name in ("run.json", "evaluation.json") or entry.name.startswith("report."):
-            _move_to(Path(entry.path), shelf)
-    files.sync_folder(shelf)
+    for folder in (attempts.own_dir(seed_dir), shelf.parent, shelf):
+        if folder.is_symlink():  # whatever is moved and deleted there would be so elsewhere
+            folder.unlink()
+    left = _left_by_attempt(seed_dir, keep_files)
+    if left:  # else a full disk would keep a run that never began from waiting again
+        shelf.mkdir(parents=True, exist_ok=True)
+        for path in left:
+            _move_to(path, shelf)
+        files.sync_folder(shelf)
     _leave_note(seed_dir / mine.name, note)
     with contextlib.suppress(FileNotFoundError):
-        os.rename(seed_dir / mine.name, seed_dir / WAITING_BATON.name)
+        files.retry(lambda: os.rename(seed_dir / mine.name, seed_dir / WAITING_BATON.name))
     files.sync_folder(seed_dir)
-    _delete_older(shelf, number)
+    with contextlib.suppress(OSError):  # it waits; the next reset deletes what is older
+        _delete_older(shelf.parent, number)
+
+
+def _left_by_attempt(seed_dir: Path, keep_files: bool) -> list[Path]:
+    found = []
+    if not keep_files:
+        for name in files.retry(lambda: os.listdir(seed_dir)):
+            if not (name in _STAYS or parse_baton(name) or name.startswith(".nfs")):
+                found.append(seed_dir / name)
+    with contextlib.suppress(FileNotFoundError):
+        for name in files.retry(lambda: os.listdir(attempts.own_dir(seed_dir))):
+            if name in ("run.json", "evaluation.json") or name.startswith("report."):
+                found.append(attempts.own_dir(seed_dir) / name)
+    return found
 
 
 def _leave_note(baton: Path, note: str) -> None:
     with contextlib.suppress(OSError):  # on a full disk the note is lost, not the change of state
-        handle = os.open(baton, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
+        handle = os.open(baton, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             os.write(handle, f"waiting again since {attempts.time_stamp()}: {note}\n".encode())
         finally:
@@ -57,7 +72,7 @@ def _move_to(path: Path, shelf: Path) -> None:
         if os.path.lexists(target):
             continue
         try:
-            os.rename(path, target)
+            files.retry(functools.partial(os.rename, path, target))
             return
         except FileNotFoundError:
             return
@@ -66,7 +81,7 @@ def _move_to(path: Path, shelf: Path) -> None:
                 raise
 
 
-def _delete_older(shelf: Path, number: int) -> None:
-    for entry in list(os.scandir(shelf.parent)):
-        if entry.name.isdigit() and int(entry.name) < number:
-            files.remove_tree(Path(entry.path))
+def _delete_older(shelves: Path, number: int) -> None:
+    for name in os.listdir(shelves) if (shelves / str(number)).is_dir() else ():
+        if name.isdigit() and int(name) < number:
+            files.remove_tree(shelves / name)

@@ -35,10 +35,11 @@ def retrains_of(search_dir: Path) -> list[Path]:
 
 def relatives(storage_dir: Path) -> list[Path]:
     """The retrains of a search, or the searches that a retrain belongs to: their seeds are kept apart, since
-    the search's scores chose what is trained again."""
+    the search's scores chose what is trained again. A copy of a retrain belongs to the search of that one."""
     known = read_metadata(storage_dir)
     if not is_retrain(known):
         return retrains_of(storage_dir)
+    known = _first_of_its_copies(known, storage_dir.parent)
     others = [path for path in storage_dirs(storage_dir.parent) if path != storage_dir]
     return [path for path in others if _trains_again(known, read_metadata(path), path.name)]
 
@@ -56,6 +57,18 @@ def reserved(search_dir: Path, leases: Leases) -> Iterator[bool]:
             chores.give_back(search_dir, chores.RETRAINING, leases.owner)
         leases.drop(search_dir)
         leases.leave(search_dir)
+
+
+def _first_of_its_copies(retrain: Metadata, root: Path) -> Metadata:
+    """The retrain that was copied, perhaps by way of other copies, as far as it is still there."""
+    seen = {""}
+    while retrain.origin not in seen and (root / retrain.origin).is_dir():
+        seen.add(retrain.origin)
+        source = read_metadata(root / retrain.origin)
+        if not is_retrain(source):
+            break
+        retrain = source
+    return retrain
 
 
 def _trains_again(retrain: Metadata, search: Metadata, search_name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,13 +13,14 @@ from enum import Enum
 from pathlib import Path
 
 from alfred.storage import leases
-from alfred.storage.flags import Baton, ConflictError, State, batons_among, look
+from alfred.storage.flags import Baton, ConflictError, State, look, parse_baton
 from alfred.storage.leases import Verdict
 from alfred.storage.owners import Owner
+from alfred.utils.numbered import misnamed, numbered_folders
 from alfred.utils.storage_names import is_storage_name
 
-EXPERIMENT = re.compile(r"experiment([0-9]{1,15})")
-_SEED = re.compile(r"seed(-?[0-9]{1,20})")
+EXPERIMENT = "experiment"
+_SEED = "seed"
 
 
 class Condition(Enum):
@@ -48,17 +50,6 @@ class Run:
         return self.baton is not None and self.baton.state in (State.COMPLETED, State.CRASHED)
 
 
-def numbered_folders(folder: str | Path, pattern: re.Pattern[str]) -> list[tuple[int, str]]:
-    """(number, path) of the real folders whose whole name fits `pattern`, by number; symlinks are none."""
-    found = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            match = pattern.fullmatch(entry.name)
-            if match and entry.is_dir(follow_symlinks=False):
-                found.append((int(match[1]), entry.path))
-    return sorted(found)
-
-
 def seed_dirs(storage_dir: Path) -> Iterator[tuple[int, int, str]]:
     """(experiment, seed, path) of every seed directory, in the order of the numbers."""
     for experiment, experiment_dir in numbered_folders(storage_dir, EXPERIMENT):
@@ -67,11 +58,20 @@ def seed_dirs(storage_dir: Path) -> Iterator[tuple[int, int, str]]:
                 yield experiment, seed, seed_dir
 
 
+def no_runs(storage_dir: Path) -> list[str]:
+    """In a sentence each, what looks like a run or an experiment and is none; see `misnamed`."""
+    told = misnamed(storage_dir, EXPERIMENT)
+    for _, experiment_dir in numbered_folders(storage_dir, EXPERIMENT):
+        with contextlib.suppress(OSError):  # removed meanwhile, or told as what can't be read
+            told += misnamed(experiment_dir, _SEED)
+    return told
+
+
 def survey(storage_dir: Path) -> Iterator[Run]:
     """Every run of a storage directory, in the order of the numbers; one removed meanwhile is none."""
     for experiment, seed, seed_dir in seed_dirs(storage_dir):
         try:
-            found = batons_among(os.listdir(seed_dir))
+            found = _batons(seed_dir)
             yield Run(seed_dir, experiment, seed, found[0] if len(found) == 1 else look(seed_dir))
         except ConflictError as error:
             yield Run(seed_dir, experiment, seed, None, str(error))
@@ -79,6 +79,25 @@ def survey(storage_dir: Path) -> Iterator[Run]:
             continue
         except PermissionError as error:
             yield Run(seed_dir, experiment, seed, None, f"{seed_dir} can't be read: {error.strerror}")
+
+
+def _batons(seed_dir: str) -> list[Baton]:
+    """The batons in one listing; ConflictError for one that is a folder, a link or a pipe."""
+    found = []
+    with os.scandir(seed_dir) as entries:
+        for entry in entries:
+            if (baton := parse_baton(entry.name)) is not None:
+                found.append(baton)
+                if not entry.is_file(follow_symlinks=False) and _is_odd(entry.path):
+                    raise ConflictError(f"{entry.name} is no plain file in {seed_dir}: remove it")
+    return found
+
+
+def _is_odd(path: str) -> bool:
+    try:
+        return not stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:  # renamed since it was listed
+        return False
 
 
 class Judge:

@@ -90,17 +90,19 @@ def load_dict_from_json(filename: str | Path) -> dict[str, Any]:
     """
     path = Path(filename)
     try:
-        read = json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_without_doubles)
+        read = json.loads(files.read_whole(path).decode("utf-8-sig"), object_pairs_hook=_without_doubles)
     except FileNotFoundError as error:
-        raise StorageError(f"{path} does not exist") from error
+        raise StorageError(f"{path} does not exist: check its name") from error
     except OSError as error:
-        raise StorageError(f"{path} can't be read: {error.strerror}") from error
+        raise StorageError(f"{path} can't be read: {error.strerror}: put a readable file there") from error
     except json.JSONDecodeError as error:
         raise StorageError(
-            f"{path}, line {error.lineno}, column {error.colno}: no valid JSON: {error.msg}"
+            f"{path}, line {error.lineno}, column {error.colno}: no valid JSON: {error.msg}: mend it there"
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise StorageError(f"{path}: no valid JSON: {error}") from error
+    except RecursionError as error:
+        raise StorageError(f"{path}: no valid JSON: it is nested too deep: mend it there") from error
+    except ValueError as error:
+        raise StorageError(f"{path}: no valid JSON: {str(error).partition(';')[0]}: mend it there") from error
     if not isinstance(read, dict):
         raise StorageError(f"{path}, line 1: a JSON object {{...}} expected, not a {type(read).__name__}")
     return read
@@ -149,20 +151,20 @@ def validate_config_unique(
         if name in values
         else f"{name} is not in config.json"
         for name, value in unique.items()
-        if name not in values or not _equal(values[name], value)
+        if name not in values or not same_value(values[name], value)
     ]
     if wrong:
         raise StorageError("; ".join(wrong) + ": run alfred.update_config_unique after an edit by hand")
 
 
-def _equal(one: Any, other: Any) -> bool:
+def same_value(one: Any, other: Any) -> bool:
     """Equal as JSON values: true is not 1 there, and NaN is the same as NaN."""
     if isinstance(one, float) and isinstance(other, float) and math.isnan(one) and math.isnan(other):
         return True
     if isinstance(one, bool) != isinstance(other, bool):
         return False
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_equal, one, other))
+        return len(one) == len(other) and all(map(same_value, one, other))
     return bool(one == other)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import MutableMapping
@@ -14,7 +15,7 @@ from typing import Any, cast
 import alfred.defaults
 from alfred.errors import StorageError
 from alfred.utils import git
-from alfred.utils.numbered import next_number, number, number_in, numbered_folders
+from alfred.utils.numbered import HIGHEST_NUMBER, next_number, number, number_in, numbered_paths
 from alfred.utils.storage_fields import storage_fields
 from alfred.utils.storage_names import (
     StorageFields,
@@ -129,12 +130,12 @@ class DirectoryTree(metaclass=_Settings):
     @staticmethod
     def get_all_experiments(storage_dir: str | Path) -> list[Path]:
         """The experiment directories of a storage directory, by number."""
-        return numbered_folders(Path(storage_dir), "experiment")
+        return numbered_paths(Path(storage_dir), "experiment")
 
     @staticmethod
     def get_all_seeds(experiment_dir: str | Path) -> list[Path]:
         """The seed directories of an experiment directory, by number."""
-        return numbered_folders(Path(experiment_dir), "seed")
+        return numbered_paths(Path(experiment_dir), "seed")
 
     @classmethod
     def init_from_seed_path(cls, seed_path: str | Path, root: str | Path | None = None) -> DirectoryTree:
@@ -155,7 +156,7 @@ class DirectoryTree(metaclass=_Settings):
     ) -> DirectoryTree:
         """The tree of a run that is named by its parts; `root_dir` None is the default root."""
         experiment = f"experiment{number(experiment_num, 'experiment')}"
-        seed = f"seed{number(seed_num, 'seed')}"
+        seed = f"seed{number(seed_num, 'seed', least=-HIGHEST_NUMBER)}"  # older tools laid negative ones
         root = get_root(root_dir)
         return cls.init_from_seed_path(root / storage_name / experiment / seed, root)
 
@@ -250,12 +251,31 @@ def full_git_state() -> dict[str, dict[str, str | bool | None]]:
     }
 
 
+def why_no_storage_dir(path: str | Path) -> str:
+    """Why a path is no storage directory that can be worked on, in a sentence; "" for one that can.
+
+    Links are not followed, neither in its place nor in its `.alfred`: work on what a list names never leaves
+    the root. The root itself may be a link. Raises OSError if it can't be looked at.
+    """
+    path = Path(path)
+    if path.is_symlink():
+        return f"{path} is a link, which is not followed: put the folder itself into the root"
+    if not path.is_dir():
+        return f"{path} is no folder: name another" if path.exists() else f"{path} does not exist"
+    own = path / ".alfred"
+    with contextlib.suppress(PermissionError):  # told by who looks at the runs
+        for place in (own, *(own.iterdir() if own.is_dir() else ())):
+            if place.is_symlink():
+                return f"{place} is a link, which is not followed: put the folder itself there"
+    return ""
+
+
 def sanity_check_exists(storage_dir: str | Path, master_logger: logging.Logger) -> bool:
-    """True if the storage directory exists; else that is logged in one line."""
-    if Path(storage_dir).is_dir():
-        return True
-    master_logger.warning(f"{storage_dir} does not exist: passed over")
-    return False
+    """True if the storage directory is there and no link; else that is logged in one line."""
+    why_not = why_no_storage_dir(storage_dir)
+    if why_not:
+        master_logger.warning(f"{why_not}: passed over")
+    return not why_not
 
 
 def sanity_check_hash(storage_dir: str | Path, master_logger: logging.Logger) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import math
+import os
 import re
 import sys
 from argparse import Namespace
@@ -13,9 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import alfred.defaults
-from alfred.errors import ScheduleError, StorageError, UsageError, did_you_mean
+from alfred.errors import NothingToDoError, ScheduleError, StorageError, UsageError, did_you_mean, say
 from alfred.utils.config import config_to_str, parse_log_level, save_config_to_json, save_dict_to_json
-from alfred.utils.directory_tree import DirectoryTree, get_root
+from alfred.utils.directory_tree import DirectoryTree, get_root, why_no_storage_dir
+from alfred.utils.storage_names import is_folder_name
 
 __all__ = [
     "check_params_defined_twice",
@@ -33,6 +36,7 @@ __all__ = [
 
 T = TypeVar("T")
 
+_LONGEST_LIST = 1 << 24  # bytes
 _ALWAYS_UNIQUE = ("alg_name", "task_name", "seed")  # in config_unique.json, varied or not
 
 
@@ -111,7 +115,8 @@ def select_storage_dirs(
     """The storage directories that a command is to work on, in order, each once.
 
     Those of a list file need not exist; a single one must. UsageError for both or neither, for a list file
-    that can't be read, for names that lead elsewhere; StorageError for a root or a directory that is missing.
+    that can't be read, for names that lead elsewhere; StorageError for a root or a directory that is missing;
+    NothingToDoError for a list without names.
     """
     if (from_file is None) == (storage_name is None):
         given = "both were" if from_file is not None else "neither was"
@@ -120,15 +125,24 @@ def select_storage_dirs(
     root = get_root(root_dir)
     if from_file is None:
         _check_name(names[0], "--storage_name")
-    if not root.is_dir():
-        raise StorageError(f"the root directory {root} does not exist: give another --root_dir")
+    check_root(root)
     storage_dirs = [root / name for name in names]
-    if from_file is None and not storage_dirs[0].is_dir():
+    why_not = why_no_storage_dir(storage_dirs[0]) if from_file is None else ""
+    if why_not and os.path.lexists(storage_dirs[0]):
+        raise StorageError(why_not)
+    if why_not:
         there = [path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
         raise StorageError(
             f"there is no storage directory {storage_dirs[0]}: {did_you_mean(names[0], there)}"
         )
     return storage_dirs
+
+
+def check_root(root: Path) -> None:
+    """StorageError unless there is a folder to look for storage directories in."""
+    if not root.is_dir():
+        what = "is no folder" if root.exists() else "does not exist"
+        raise StorageError(f"the root directory {root} {what}: give another --root_dir")
 
 
 def formatted_time_diff(total_time_seconds: float) -> str:
@@ -197,24 +211,31 @@ def _tqdm_bar(dir_tree: DirectoryTree, config: Namespace) -> Any:
 
 
 def _listed_names(list_file: Path) -> list[str]:
-    """The names in a list file, each once."""
+    """The names in a list file, each once; NothingToDoError where there is none."""
     names: dict[str, int] = {}
     for number, name in _entries(list_file):
         _check_name(name, f"{list_file}, line {number}")
         if name in names:
-            logging.getLogger("alfred").warning(
-                f"{list_file}, line {number}: {name} stands in line {names[name]} already, it is worked once"
-            )
+            already = f"{name} stands in line {names[name]} already, it is worked once"
+            say(f"notice: {list_file}, line {number}: {already}")
         names.setdefault(name, number)
+    if not names:
+        raise NothingToDoError(f"{list_file} names no storage directory: write one name a line")
     return list(names)
 
 
 def _entries(list_file: Path) -> Iterator[tuple[int, str]]:
     """Number and content of each line that holds more than a comment."""
     try:
-        text = list_file.read_bytes().decode("utf-8-sig", "surrogateescape")
+        with open(list_file, "rb") as file:  # which may be a pipe, as in --from_file <(ls storage)
+            data = file.read(_LONGEST_LIST + 1)
     except OSError as error:
-        raise UsageError(f"list file {list_file} can't be read: {error.strerror}") from error
+        raise UsageError(f"list file {list_file} can't be read: {error.strerror}: check its name") from error
+    if len(data) > _LONGEST_LIST:
+        raise UsageError(f"{list_file} is longer than any list of names: check --from_file")
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise UsageError(f"{list_file} is UTF-16: save it as UTF-8")
+    text = data.decode("utf-8-sig", "surrogateescape")
     for number, line in enumerate(re.split("\r\n|\n|\r", text), start=1):
         if name := line.partition("#")[0].strip():
             yield number, name
@@ -222,10 +243,8 @@ def _entries(list_file: Path) -> Iterator[tuple[int, str]]:
 
 def _check_name(name: str, where: str) -> None:
     """A storage name is one folder of the root: it leads neither up, nor down, nor elsewhere."""
-    if "/" in name or "\0" in name or name.startswith(".") or not name:
-        raise UsageError(
-            f"{where}: {name!r} is no storage name: the plain name of a folder in the root expected"
-        )
+    if not is_folder_name(name):
+        raise UsageError(f"{where}: {name!r} is no storage name: give the plain name of a folder in the root")
 
 
 class _Formatter(logging.Formatter):

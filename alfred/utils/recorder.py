@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
+import atexit
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from alfred import files
 from alfred.errors import OvertakenError, RecorderError, did_you_mean
-from alfred.utils import safe_pickle
+from alfred.utils import tape_file
+from alfred.utils.tape_columns import Column
 
 __all__ = ["Recorder", "TrainingIterator", "remove_nones"]
 
@@ -25,12 +26,25 @@ class Recorder:
     run gives the same file.
     """
 
+    _tape: dict[str, list[Any]]
+
     def __init__(self, metrics_to_record: Iterable[str]) -> None:
         if isinstance(metrics_to_record, str):
             raise RecorderError(f"Recorder takes a list of names: [{metrics_to_record!r}]")
         if isinstance(metrics_to_record, set | frozenset):
             metrics_to_record = sorted(metrics_to_record)
-        self.tape: dict[str, list[Any]] = {name: [] for name in metrics_to_record}
+        self._take({name: [] for name in metrics_to_record})
+
+    @property
+    def tape(self) -> dict[str, list[Any]]:
+        """The lists by name, which may be read and changed."""
+        self._was_handed_out = True
+        return self._tape
+
+    @tape.setter
+    def tape(self, tape: dict[str, list[Any]]) -> None:
+        self._was_handed_out = True
+        self._tape = tape
 
     def write_to_tape(self, new_values_dict: Mapping[str, Any]) -> None:
         """Add a value to every metric: a copy of the one given, or None.
@@ -38,26 +52,30 @@ class Recorder:
         RecorderError for a metric that the recorder does not have; then nothing is written.
         """
         for name in new_values_dict:
-            if name not in self.tape:
-                raise RecorderError(f"no metric is called {name!r}: {did_you_mean(str(name), self.tape)}")
-        for name, values in self.tape.items():
+            if name not in self._tape:
+                raise RecorderError(f"no metric is called {name!r}: {did_you_mean(str(name), self._tape)}")
+        for name, values in self._tape.items():
             values.append(_copied(new_values_dict.get(name)))
 
     def save(self, filename: str | Path) -> None:
-        """Replace the file by the tape, whole or not at all; its folder is made if need be.
+        """Make the file hold the tape, whole or not at all; its folder is made if need be.
+
+        A large file is not written again for each new row: rows are added to its end. Once they take as much
+        room as what stands before them, or the run ends, it becomes a plain pickle again (`fold_files`).
 
         OvertakenError if another process has taken over this run, RecorderError if a value can't be
         pickled or the file can't be written.
         """
         path = Path(filename)
-        data = self._pickled(path)
-        if may_publish is not None and not may_publish():
-            raise OvertakenError(f"{path} was not saved: another process has taken over this run")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.write_bytes(path, data)
-        except OSError as error:
-            raise RecorderError(f"{path} can't be written: {error.strerror}") from error
+
+        def refuse_if_overtaken() -> None:
+            if not _may_publish():
+                raise OvertakenError(f"{path} was not saved: another process has taken over this run")
+
+        self._file.save(
+            path, self._tape, was_handed_out=self._was_handed_out, before_writing=refuse_if_overtaken
+        )
+        _fold_at_exit()
 
     @classmethod
     def init_from_pickle_file(cls, filename: str | Path, *, trusted: bool = False) -> Recorder:
@@ -66,24 +84,49 @@ class Recorder:
         Only plain data and numpy arrays are read; RecorderError for a file that asks for anything else, is
         damaged or holds no tape. `trusted=True` loads any pickle, and so runs whatever the file says.
         """
-        path = Path(filename)
-        tape = safe_pickle.load(path, trusted=trusted)
-        if not isinstance(tape, dict) or not all(
-            isinstance(name, str) and isinstance(values, list) for name, values in tape.items()
-        ):
-            raise RecorderError(f"{path} is no recorder file: a dictionary of names and lists expected")
+        tape = tape_file.read(Path(filename), trusted=trusted)
         instance = cls(tape)
-        instance.tape = tape
+        instance._take(tape)
         return instance
 
-    def _pickled(self, path: Path) -> bytes:
-        try:
-            return pickle.dumps(self.tape, protocol=4)
-        except Exception as error:  # whatever the values' own classes raise
-            guilty = next((name for name, values in self.tape.items() if not _can_pickle(values)), "?")
-            raise RecorderError(
-                f"{path} was not saved: metric {guilty!r} can't be pickled: {error}"
-            ) from error
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle of the recorder itself takes along: the tape."""
+        return {"tape": self._tape}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._take(state["tape"])
+
+    def _take(self, tape: dict[str, list[Any]]) -> None:
+        self._tape = {
+            name: Column(values) if isinstance(values, list) else values for name, values in tape.items()
+        }
+        self._was_handed_out = False
+        self._file = tape_file.TapeFile()
+
+
+def fold_files() -> None:
+    """Make plain pickles of the files that `save` has added rows to: what a run does at its end.
+
+    RecorderError if one can't be written; its rows are in it still. Files of a run that another process has
+    taken over are left alone.
+    """
+    if _may_publish():
+        tape_file.fold_all()
+
+
+def _may_publish() -> bool:
+    return may_publish is None or may_publish()
+
+
+_folds_at_exit = 0
+
+
+def _fold_at_exit() -> None:
+    """See to it for this process, of which a fork is another: a script that runs alone, a crash."""
+    global _folds_at_exit
+    if _folds_at_exit != os.getpid():
+        _folds_at_exit = os.getpid()
+        atexit.register(fold_files)
 
 
 class TrainingIterator:
@@ -193,11 +236,3 @@ def _copied(value: Any) -> Any:
         return type(value)(_copied(item) for item in value)
     copy = getattr(value, "copy", None) if type(value).__module__ == "numpy" else None
     return value if copy is None else copy()
-
-
-def _can_pickle(values: list[Any]) -> bool:
-    try:
-        pickle.dumps(values, protocol=4)
-    except Exception:
-        return False
-    return True

@@ -8,19 +8,47 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alfred.utils.safe_values import StandIn
 
-class _Dtype:
+if TYPE_CHECKING:
+    from alfred.utils.safe_pickle import Budget
+
+# Kind and size, as numpy writes them; its parser understands much more.
+_SPEC = re.compile(r"[<>=|]?[?a-zA-Z][0-9]{0,9}")
+
+
+def stand_in(name: str, budget: Budget) -> Any:
+    """What is to be called instead of numpy's `name`."""
+    functions: dict[str, Callable[..., Any]] = {
+        "_reconstruct": _reconstruct,
+        "scalar": _scalar,
+        "_frombuffer": _frombuffer,
+    }
+    if name in functions:
+        return functools.partial(functions[name], budget)
+    return _Dtype if name == "dtype" else _NdArray()
+
+
+class _NdArray(StandIn):
+    """numpy's ndarray, which is only ever handed to _reconstruct."""
+
+
+class _Dtype(StandIn):
     """Takes the state of a pickled dtype and builds `real` from its description."""
 
     def __init__(self, spec: str, align: bool = False, copy: bool = False) -> None:
+        if not _SPEC.fullmatch(str(spec)):
+            raise ValueError("a dtype of no known kind")
         self.real: np.dtype[Any] = np.dtype(str(spec))
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
+    def __setstate__(self, state: Any) -> None:
         _, order, subarray, names, fields, size = state[:6]
         if subarray is not None:
             self.real = np.dtype((subarray[0].real, subarray[1]))
@@ -37,22 +65,59 @@ class _Dtype:
         if names is None and subarray is None and order in ("<", ">"):
             self.real = np.dtype(self.real.newbyteorder(order).str)
 
+    def settle(self, settle: Callable[[Any], Any]) -> Any:
+        """The dtype."""
+        return self.real
 
-class _Array(np.ndarray[Any, Any]):
-    """An array on its way: `finished` makes a plain one of it."""
 
-    def __setstate__(self, state: Any, /) -> None:
+class _Array(StandIn):
+    """An array on its way."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._state: tuple[Any, ...] = (1, (0,), np.dtype("b"), False, b"")
+
+    def __setstate__(self, state: Any) -> None:
         version, shape, dtype, is_fortran, content = state
-        super().__setstate__((version, shape, dtype.real, is_fortran, content))
+        real, items = dtype.real, _items_of(shape)
+        content = content.encode("latin1") if isinstance(content, str) else content
+        if real.hasobject:
+            fits = type(content) is list and len(content) == items
+        else:
+            fits = type(content) in (bytes, bytearray) and len(content) == items * real.itemsize
+        if not fits:
+            raise ValueError(f"an array of {items} items whose content is of another size")
+        self._budget.spend(items * max(1, real.itemsize))
+        self._state = (version, shape, real, bool(is_fortran), content)
+
+    def settle(self, settle: Callable[[Any], Any]) -> Any:
+        """The array; of objects, with whatever it holds made ready."""
+        version, shape, real, is_fortran, content = self._state
+        array = np.ndarray.__new__(np.ndarray, (0,), "b")
+        if real.hasobject:
+            content = [settle(item) for item in content]
+        elif type(content) is bytearray:
+            content = bytes(content)
+        array.__setstate__((version, shape, real, is_fortran, content))
+        return array
 
 
-def _reconstruct(kind: object, shape: object, code: object) -> _Array:
-    return np.ndarray.__new__(_Array, (0,), "b")
+def _items_of(shape: Any) -> int:
+    if type(shape) is not tuple or not all(type(size) is int and size >= 0 for size in shape):
+        raise ValueError("an array with a shape that is none")
+    if math.prod(size for size in shape if size) > 2**48:
+        raise ValueError("an array of a size that no array has")
+    return math.prod(shape)
 
 
-def _scalar(dtype: _Dtype, content: Any) -> Any:
-    if dtype.real.hasobject:
-        raise ValueError("a numpy scalar of objects")
+def _reconstruct(budget: Budget, kind: object, shape: object, code: object) -> _Array:
+    return _Array(budget)
+
+
+def _scalar(budget: Budget, dtype: _Dtype, content: Any) -> Any:
+    content = content.encode("latin1") if isinstance(content, str) else content
+    if dtype.real.hasobject or type(content) is not bytes or len(content) != dtype.real.itemsize:
+        raise ValueError("a numpy scalar whose content does not fit its dtype")
     return _numpy_scalar()(dtype.real, content)
 
 
@@ -65,42 +130,24 @@ def _numpy_scalar() -> Callable[..., Any]:
     return module.scalar  # type: ignore[no-any-return]
 
 
-def _frombuffer(buffer: Any, dtype: _Dtype, shape: Any, order: Any, axes: Any = None) -> Any:
-    flat = np.frombuffer(buffer, dtype=dtype.real)
-    return (
-        flat.reshape(shape, order="C").transpose(axes) if order == "K" else flat.reshape(shape, order=order)
-    )
+def _frombuffer(
+    budget: Budget, buffer: Any, dtype: _Dtype, shape: Any, order: Any, axes: Any = None
+) -> StandIn:
+    array = _Array(budget)
+    array.__setstate__((1, shape, dtype, order == "F", buffer))
+    return array if not buffer else _View(buffer, dtype.real, shape, order, axes)
 
 
-STAND_INS = {
-    "ndarray": "ndarray",  # only ever handed to _reconstruct, which has no use for it
-    "dtype": _Dtype,
-    "_reconstruct": _reconstruct,
-    "scalar": _scalar,
-    "_frombuffer": _frombuffer,
-}
+class _View(StandIn):
+    """An array over bytes that were read before it, which are not copied."""
 
+    def __init__(self, *made_of: Any) -> None:
+        self._made_of = made_of
 
-def finished(value: Any, seen: set[int] | None = None) -> Any:
-    """`value` with plain arrays and dtypes for the stand-ins, in whatever containers they are."""
-    seen = set() if seen is None else seen
-    if isinstance(value, _Array):
-        value = value.view(np.ndarray)
-        if value.dtype.kind == "O":
-            for at, item in enumerate(value.flat):
-                value.flat[at] = finished(item, seen)
-        return value
-    if isinstance(value, _Dtype):
-        return value.real
-    if isinstance(value, tuple):
-        return tuple(finished(item, seen) for item in value)
-    if isinstance(value, list | dict) and id(value) not in seen:
-        seen.add(id(value))
-        places = value.items() if isinstance(value, dict) else enumerate(value)
-        for at, item in list(places):
-            if isinstance(item, _UNFINISHED):
-                value[at] = finished(item, seen)
-    return value
-
-
-_UNFINISHED = (_Array, _Dtype, tuple, list, dict)
+    def settle(self, settle: Callable[[Any], Any]) -> Any:
+        """The array."""
+        buffer, dtype, shape, order, axes = self._made_of
+        flat = np.frombuffer(buffer, dtype=dtype)
+        if order == "K":
+            return flat.reshape(shape, order="C").transpose(axes)
+        return flat.reshape(shape, order=order)

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from alfred.utils.numbered import numbered_folders
+from alfred import files
+from alfred.errors import StorageError
+from alfred.utils.numbered import numbered_paths
 from alfred.utils.storage_names import StorageFields, is_storage_name, split_storage_name
 
 
@@ -24,6 +26,11 @@ def storage_fields(storage_dir: Path) -> StorageFields:
     config = _any_config(storage_dir)
     if config:
         return _fields_from_config(storage_dir.name, config)
+    if not is_storage_name(storage_dir.name):
+        raise StorageError(
+            f"{storage_dir} holds neither .alfred/storage.json nor a config.json, and its name is not "
+            "<id>_<alg_name>_<task_name>_<desc>: name a storage directory"
+        )
     return split_storage_name(storage_dir.name)
 
 
@@ -57,12 +64,12 @@ def _any_config(storage_dir: Path) -> dict[str, Any]:
 def _json_object(path: Path) -> dict[str, Any]:
     """The object in a file, {} if the file is missing or holds none: then the next source is asked."""
     try:
-        read = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+        read = json.loads(files.read_whole(path).decode("utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return read if isinstance(read, dict) else {}
 
 
 def _seed_dirs(storage_dir: Path) -> Iterator[Path]:
-    for experiment_dir in numbered_folders(storage_dir, "experiment"):
-        yield from numbered_folders(experiment_dir, "seed")
+    for experiment_dir in numbered_paths(storage_dir, "experiment"):
+        yield from numbered_paths(experiment_dir, "seed")

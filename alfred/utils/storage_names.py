@@ -41,6 +41,11 @@ def is_storage_name(name: str) -> bool:
     return _STORAGE_NAME.fullmatch(name) is not None
 
 
+def is_folder_name(name: str) -> bool:
+    """Whether a name is that of one folder, not hidden: as a path it leads neither up, nor down, nor away."""
+    return bool(name) and not name.startswith(".") and not set(name) & {"/", "\0"}
+
+
 def next_id(root: str | Path) -> str:
     """The id that the next storage directory in `root` would get; nothing is made or reserved."""
     letters = id_letters()
@@ -120,15 +125,17 @@ def split_storage_name(name: str) -> StorageFields:
 
 def _check_field(key: str, value: str) -> None:
     """A `#` would begin a comment in a list file, white space at an end would be lost there."""
-    bad = next((sign for sign in "/\0\n\r#" if sign in value), None)
-    if bad is not None:
-        raise StorageError(f"{key} {value!r} can't be part of a folder's name: it holds {bad!r}")
-    if value != value.strip():
-        raise StorageError(f"{key} {value!r} can't be part of a folder's name: white space at its end")
+    why_not = ""
+    if bad := next((sign for sign in "/\0\n\r#" if sign in value), None):
+        why_not = f"it holds {bad!r}"
+    elif value != value.strip():
+        why_not = "white space at its end"
     try:
         os.fsencode(value)
     except UnicodeEncodeError as error:
-        raise StorageError(f"{key} {value!r} can't be part of a folder's name: {error.reason}") from error
+        why_not = error.reason
+    if why_not:
+        raise StorageError(f"{key} {value!r} can't be part of a folder's name, {why_not}: change it")
 
 
 def _next_number(root: Path, letters: str) -> int:

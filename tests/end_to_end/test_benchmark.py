@@ -291,7 +291,7 @@ def test_runs_that_cannot_be_used_are_named_by_every_command_and_left_out(projec
     recorder.write_bytes(recorder.read_bytes()[:-20])
     record(seeds[3], [1.0], metric="loss")
     (seeds[4] / "COMPLETED").rename(seeds[4] / f"RUNNING.{os.uname().nodename}-{os.getpid()}-0123abcd")
-    why = ["NaN in eval_return", "crashed", "pickle data was truncated", "no eval_return recorded", "running"]
+    why = ["NaN in eval_return", "crashed", "is damaged or no pickle", "no eval_return recorded", "running"]
     selected = ("--storage_names", *project.names[:2])
     for kind in (SEARCHES, MODELS):
         status, _, err = project(*kind, *selected)

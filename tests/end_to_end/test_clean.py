@@ -149,6 +149,62 @@ def test_no_wait_leaves_what_is_not_proven_and_counts_it_as_no_failure(laid, kil
     assert (storage_dir / f"experiment1/seed1/RUNNING.{dead.owner}").exists()
 
 
+def test_force_takes_runs_in_doubt_after_a_warning_that_names_their_owner(laid, killed, typed):
+    storage_dir = laid()
+    dead = killed(storage_dir, "experiment1/seed1", where="elsewhere")
+    words = ("clean", "--storage_name", storage_dir.name, "--no_wait", "--force")
+    before = snapshot(storage_dir)
+    no = typed(*words, input="n\n")
+    assert (no.returncode, "1 whose process may be alive" in no.stdout) == (0, True)
+    assert "WARNING: --force" in no.stdout
+    assert (
+        f"1 run of {storage_dir.name}: host elsewhere, process {dead.pid}, job 4711, last heard of "
+        in no.stdout
+    )
+    assert snapshot(storage_dir) == before
+    yes = typed(*words, input="y\n")
+    assert (yes.returncode, "1 run put back" in yes.stdout) == (0, True)
+    assert (storage_dir / "experiment1/seed1/UNHATCHED").exists()
+    assert json.loads((storage_dir / "experiment1/seed1/.alfred/attempts.json").read_text())["deaths"] == 0
+
+
+@pytest.mark.parametrize(("where", "no_wait"), [("here", "true"), ("elsewhere", "false")])
+def test_force_never_takes_a_run_of_a_process_known_to_live(laid, held, typed, where, no_wait):
+    """Asked on this machine, or heard of while it is watched."""
+    storage_dir = laid()
+    living = held(storage_dir, "experiment1/seed1", where=where)
+    ran = typed("clean", "--storage_name", storage_dir.name, NO_QUESTION, "--force", "--no_wait", no_wait)
+    assert (ran.returncode, "Nothing to put back" in ran.stdout) == (0, True)
+    assert (storage_dir / f"experiment1/seed1/RUNNING.{living.owner}").exists()
+
+
+def test_what_else_a_process_of_another_machine_held_is_freed_once_its_silence_proves_it_dead(
+    laid, killed, typed
+):
+    """A retrain it had reserved, plots it was making, a search it was preparing."""
+    storage_dir = laid()
+    dead = killed(storage_dir, where="elsewhere")
+    root, owners = storage_dir.parent, storage_dir / ".alfred/owners"
+    for chore in ("plots", "retraining"):
+        (storage_dir / ".alfred" / chore).mkdir(exist_ok=True)
+        (storage_dir / ".alfred" / chore / "WAITING").unlink(missing_ok=True)
+        (storage_dir / ".alfred" / chore / f"RUNNING.{dead.owner}").touch()
+    (storage_dir / "PLOT_ARRAYS_ONGOING").write_text(f"{dead.owner}\n")
+    (root / f".alfred/laying.{dead.owner}").mkdir()
+    (root / ".alfred/owners" / dead.owner).write_bytes((owners / dead.owner).read_bytes())
+    ran = typed("clean", "--storage_name", storage_dir.name, NO_QUESTION, "--no_wait")
+    assert (ran.returncode, "Nothing to put back" in ran.stdout) == (0, True)
+    assert (root / f".alfred/laying.{dead.owner}").exists()
+    ran = typed("clean", "--storage_name", storage_dir.name, NO_QUESTION)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "Finished or removed what 1 dead preparations" in ran.stdout
+    assert not (root / f".alfred/laying.{dead.owner}").exists()
+    assert not (storage_dir / "PLOT_ARRAYS_ONGOING").exists()
+    assert [os.listdir(storage_dir / ".alfred" / chore) for chore in ("plots", "retraining")] == [
+        ["WAITING"]
+    ] * 2
+
+
 def test_a_run_without_any_flag_goes_back_once_it_has_been_still_for_a_minute(tmp_path, typed):
     """As trees of older tools have them."""
     storage_dir = tmp_path / "storage" / "Ju1_f7b375e_ppo_cart_pole_grid_v1"

@@ -217,167 +217,30 @@ def test_project_and_root_may_be_called_anything(tmp_path, name):
     assert len(list(root.glob("*_sgd_wine_grid_try/experiment6/seed2/UNHATCHED"))) == 1
 
 
-BAD_CLIENTS = {
-    "main_missing": ({"main": None}, ["no main.py"]),
-    "main_does_not_import": ({"main": "import no_such_package\n"}, ["main.py:1", "no_such_package"]),
-    "main_leaves": ({"main": "import sys; sys.exit(3)\n"}, ["main.py:1", "SystemExit"]),
-    "no_get_run_args": ({"main": "def main(config, dir_tree, logger): pass\n"}, ["main.py", "get_run_args"]),
-    "no_main": ({"main": MAIN.replace("def main", "def other")}, ["main.py", "main(config, dir_tree"]),
-    "get_run_args_wants_an_argument": (
-        {
-            "main": "import argparse\ndef get_run_args(line):\n    parser = argparse.ArgumentParser()\n"
-            "    parser.add_argument('--x', required=True)\n    return parser.parse_args(line)\n"
-            "def main(config, dir_tree, logger): pass\n"
-        },
-        ["main.py:5", "--x"],
-    ),
-    "get_run_args_raises": ({"main": MAIN.replace("return", "1 / 0; return")}, ["main.py:4", "ZeroDivision"]),
-    "get_run_args_gives_a_dict": ({"main": MAIN.replace("Namespace(", "dict(")}, ["main.py", "Namespace"]),
-    "syntax_error": ({"grid": "SEEDS = [\n"}, ["grid_schedule_abc.py:1", "SyntaxError"]),
-    "missing_name": ({"grid": GRID.replace("SEEDS", "SEED")}, ["grid_schedule_abc.py", "SEEDS"]),
-    "empty_list": ({"grid": GRID.replace("[1, 2]", "[]")}, ["grid_schedule_abc.py", "SEEDS is empty"]),
-    "unknown_parameter": ({"grid": GRID.replace("width", "widht")}, ["widht", "did you mean width?"]),
-    "no_json": ({"grid": GRID.replace("[8, 16]", "[object]")}, ["width", "object", "JSON"]),
-    "seed_searched": ({"grid": GRID.replace("width", "seed")}, ["grid_schedule_abc.py", "seed may not"]),
-    "parameter_twice": ({"grid": GRID.replace("width", "lr")}, ["grid_schedule_abc.py:4", "'lr'", "twice"]),
-}
+# What can't be prepared is in tests/bad_input, where the commands are called without a shell.
 
 
-@pytest.mark.parametrize("wrong", BAD_CLIENTS)
-def test_a_bad_project_or_schedule_is_one_line_and_nothing_is_made(project, capsys, wrong):
-    files, words = BAD_CLIENTS[wrong]
-    for name, text in files.items():
-        path = project / {"main": "main.py", "grid": GRID_FILE}[name]
-        path.write_text(text) if text is not None else path.unlink()
-    before = tree(project)
-    status = main(["--schedule_file", GRID_FILE, "--desc", "try", NO_QUESTION])
-    out, err = capsys.readouterr()
-    assert (status, out) == (2, "")
-    assert err.count("\n") == 1
-    assert err.startswith("alfred: ")
-    assert [word for word in words if word not in err] == [], err
-    assert tree(project) == before
-
-
-@pytest.mark.parametrize("wrong", ["main_does_not_import", "unknown_parameter"])
-def test_a_bad_project_is_one_line_in_a_shell_too(tmp_path, wrong):
-    files, words = BAD_CLIENTS[wrong]
-    folder = write_project(tmp_path / "project", **files)
+def test_a_bad_schedule_is_one_line_in_a_shell_too(tmp_path):
+    folder = write_project(tmp_path / "project", grid=GRID.replace("width", "widht"))
     done = typed("--schedule_file", GRID_FILE, "--desc", "try", NO_QUESTION, folder=folder)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert [word for word in words if word not in done.stderr] == []
+    assert "'widht', which get_run_args does not know: did you mean width?" in done.stderr
     assert not (folder / "storage").exists()
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["--schedule_file", "schedules/abc/nope.py", "--desc", "x"], ["nope.py", "grid_schedule_<name>.py"]),
-        (["--schedule_file", "schedules/grid_schedule_no.py", "--desc", "x"], ["no schedule file"]),
-        (["--schedule_file", GRID_FILE], ["--desc", "--add_to_folder"]),
-        (
-            ["--schedule_file", GRID_FILE, "--desc", "x", "--add_to_folder", "y"],
-            ["--desc", "--add_to_folder"],
-        ),
-        (["--schedule_file", GRID_FILE, "--desc", ""], ["--desc is empty"]),
-        (["--schedule_file", GRID_FILE, "--desc", "a/b"], ["desc", "'grid_a/b'"]),
-        (["--schedule_file", GRID_FILE, "--desc", "a\nb"], ["desc", r"'grid_a\nb'"]),
-        (["--schedule_file", GRID_FILE, "--desc", "x" * 250], ["255", "desc"]),
-        (["--schedule_file", GRID_FILE, "--desc", "x", "--sampling_seed", "3"], ["--sampling_seed", "grid"]),
-        (["--schedule_file", RANDOM_FILE, "--desc", "x", "--sampling_seed", "-3"], ["--sampling_seed", "-3"]),
-        (["--schedule_file", GRID_FILE, "--desc", "x", "--root_dir", "main.py"], ["main.py", "--root_dir"]),
-        (["--schedule_file", GRID_FILE, "--add_to_folder", "nope"], ["storage does not exist"]),
-        (["--schedule_file", GRID_FILE, "--add_to_folder", "../x"], ["../x"]),
-        (["--schedul_file", GRID_FILE], ["--schedul_file", "did you mean --schedule_file?"]),
-    ],
-)
-def test_a_wrong_request_is_one_line_and_nothing_is_made(project, capsys, words, told):
-    before = tree(project)
-    assert main([*words, NO_QUESTION]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    assert [word for word in told if word not in err] == [], err
-    assert tree(project) == before
+def test_a_search_in_which_nothing_varies_says_so(project, capsys):
+    (project / GRID_FILE).write_text(GRID.partition("VARIATIONS")[0] + "VARIATIONS = {}\n")
+    assert main(["--schedule_file", GRID_FILE, "--desc", "try", "--dry_run"]) == 0
+    out = capsys.readouterr().out
+    assert "2 x 1 x 2 = 4" in out
+    assert "varied       nothing: every run has the defaults of get_run_args\n" in out
 
 
-@pytest.mark.parametrize(
-    ("file", "text", "told"),
-    [
-        (RANDOM_FILE, RANDOM, ["grid search", "random search"]),
-        (GRID_FILE, GRID.replace("g_mix_3", "adam"), ["algorithm 'g_mix_3'"]),
-        (GRID_FILE, GRID.replace("wine", "win"), ["task 'wine'", "did you mean win?"]),
-    ],
-)
-def test_experiments_of_another_kind_are_not_added(project, capsys, file, text, told):
-    (_, name) = prepare_schedule(GRID_FILE, desc="try", ask_for_validation=False)
-    (project / file).write_text(text)
-    before = tree(project)
-    capsys.readouterr()
-    assert main(["--schedule_file", file, "--add_to_folder", name, NO_QUESTION]) == 2
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert [word for word in told if word not in err] == [], err
-    assert tree(project) == before
-
-
-# Root may write anywhere. Somebody else may not even read Python's own files, so these are loaded before.
-AS_SOMEBODY_ELSE = """
-import os, sys
-from alfred.prepare_schedule import main
-words = sys.argv[1:]
-main([*words, "--root_dir", "fine", "--dry_run"])
-print("---", flush=True)
-if os.geteuid() == 0:
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
-sys.exit(main(words))
-"""
-
-
-def typed_by_somebody_else(folder, *words):
-    """Exit status, output and error lines of a command whose user owns nothing here."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(alfred.__file__).parents[1])}
-    done = subprocess.run(
-        [sys.executable, "-c", AS_SOMEBODY_ELSE, *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout.partition("---\n")[2], done.stderr
-
-
-def open_for_all(folder):
-    """Let everybody in, through the folders that pytest keeps to itself."""
-    for path in [folder.parents[1], folder.parent, folder, *folder.rglob("*")]:
-        path.chmod(0o777)
-
-
-@pytest.mark.parametrize("missing", [True, False])
-def test_a_root_that_cannot_be_written_is_told_before_anything_is_asked(tmp_path, missing):
-    folder = write_project(tmp_path / "project")
-    open_for_all(tmp_path)
-    locked = tmp_path / "locked"
-    locked.mkdir(mode=0o555)
-    root = locked / "root" if missing else locked
-    words = ["--schedule_file", GRID_FILE, "--desc", "try", "--root_dir", str(root)]
-    status, out, err = typed_by_somebody_else(folder, *words)
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert str(root) in err
-    assert "give another --root_dir" in err
-    assert list(locked.iterdir()) == []
-    assert not (folder / "schedules/abc/list_searches_abc.txt").exists()
-
-
-def test_a_schedule_folder_that_cannot_take_the_list_is_told_before_anything_is_made(tmp_path):
-    folder = write_project(tmp_path / "project")
-    open_for_all(tmp_path)
-    (folder / "schedules/abc").chmod(0o555)
-    words = ["--schedule_file", GRID_FILE, "--desc", "try", NO_QUESTION]
-    status, out, err = typed_by_somebody_else(folder, *words)
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert "list_searches_abc.txt can't be written" in err
-    assert not (folder / "storage").exists()
+@pytest.mark.parametrize("task", ["..", ".t", "-t", "a b", "t\\u"])
+def test_an_odd_name_is_a_plain_folder_in_the_root(project, task):
+    (project / GRID_FILE).write_text(GRID.replace("wine", task.replace("\\", "\\\\")))
+    names = prepare_schedule(GRID_FILE, desc="try", ask_for_validation=False)
+    made = {path.name for path in (project / "storage").iterdir()} - {".alfred"}
+    assert made == set(names)
+    assert all(f"_{task}_grid_try" in name for name in names)
+    assert {path.name for path in project.iterdir()} - {"__pycache__"} == {"main.py", "schedules", "storage"}

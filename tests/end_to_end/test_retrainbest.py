@@ -335,7 +335,8 @@ def test_an_empty_list_is_nothing_to_do(project):
     (project / GRID_LIST).write_text("# all commented out\n")
     before = tree(project)
     done = retrain("--from_file", GRID_LIST, folder=project)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "names no storage directory: write one name a line" in done.stderr
     assert tree(project) == before
 
 

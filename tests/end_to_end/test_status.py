@@ -160,6 +160,106 @@ def test_crash_reports_are_grouped_by_their_last_line_most_frequent_first(laid, 
     assert row.endswith("experiment4/seed1/CRASH.txt")
 
 
+def crash(seed_dir, headline, signature, where="main.py, line 3, in f", owner="host-12-0123abcd"):
+    """Let a waiting run have crashed as alfred notes it."""
+    told = f"Error: {headline}\nWhere: {where}\nSignature: {signature}\n\n--- traceback\n{headline}\n"
+    end(seed_dir, "CRASH.txt", f"Crashed at: now by {owner}\n{told}")
+
+
+def test_each_kind_of_crash_is_told_with_what_only_its_runs_have(laid, typed):
+    storage_dir = laid(experiments=4, seeds=(1, 2))
+    long = "RuntimeError: " + "why " * 100 + "in the end"
+    for experiment, seed in ((1, 1), (3, 1), (3, 2), (4, 2)):
+        crash(
+            storage_dir / f"experiment{experiment}/seed{seed}", f"{long} {seed}", "RuntimeError at main.py:f"
+        )
+    end(storage_dir / "experiment1/seed2")
+    crash(
+        storage_dir / "experiment2/seed1",
+        "KeyError: 'x'",
+        "KeyError at main.py:g: 'x'",
+        "main.py, line 9, in g",
+    )
+    crash(
+        storage_dir / "experiment2/seed2",
+        "KeyError: 'x'",
+        "KeyError at main.py:g: 'x'",
+        "main.py, line 8, in g",
+    )
+    ran = typed("status", "--crashes")
+    assert ran.returncode == 0, ran.stderr
+    many, two = ran.stdout.split("\n\n")[1:]
+    assert many.splitlines() == [
+        "4 crashed runs: RuntimeError at main.py:f",
+        f"  error           {long} 1",
+        "  where           main.py, line 3, in f",
+        f"  report          {storage_dir.name}/experiment1/seed1/CRASH.txt",
+        f"  runs            {storage_dir.name}: experiment1 (seed1), experiment3 (seed1, seed2), "
+        "experiment4 (seed2)",
+    ]
+    assert two.splitlines()[0] == "2 crashed runs: KeyError at main.py:g: 'x'"
+    assert two.splitlines()[2] == "  where           main.py, line 9, in g"
+    assert two.splitlines()[-1].split(maxsplit=3)[:4] == ["only", "they", "have", "lr=1"]
+    first, second = json.loads(typed("status", "--crashes", "--json").stdout)["crashes"]
+    assert (first["count"], first["only_theirs"]) == (4, {})
+    assert (second["count"], second["only_theirs"]) == (2, {"lr": 1})
+    assert second["runs"] == [str(storage_dir / f"experiment2/seed{seed}") for seed in (1, 2)]
+    assert first["headline"] == f"{long} 1"
+    assert first["last_line"] == first["headline"][:300]
+    assert "only_theirs" not in json.loads(typed("status", "--json").stdout)["crashes"][0]
+
+
+def test_the_short_list_of_crashes_and_the_long_one_have_the_same_groups(laid, typed):
+    storage_dir = laid()
+    crash(storage_dir / "experiment1/seed1", "ValueError: 1", "ValueError at main.py:f: #")
+    crash(
+        storage_dir / "experiment2/seed1",
+        "ValueError: 2",
+        "ValueError at main.py:f: #",
+        "main.py, line 7, in f",
+    )
+    crash(
+        storage_dir / "experiment2/seed2",
+        "ValueError: 2",
+        "ValueError at main.py:g: #",
+        "main.py, line 7, in g",
+    )
+    short = typed("status").stdout.partition("Crashed\n")[2].splitlines()[1:]
+    assert [row.split()[:3] for row in short] == [["2", "ValueError:", "1"], ["1", "ValueError:", "2"]]
+    long = typed("status", "--crashes").stdout
+    assert long.index("2 crashed runs: ValueError at main.py:f: #") < long.index(
+        "1 crashed run: ValueError at"
+    )
+
+
+@pytest.mark.parametrize("completed", [False, True])
+def test_nothing_is_called_only_theirs_without_completed_runs_to_compare_with(laid, typed, completed):
+    storage_dir = laid()
+    for seed in (1, 2):
+        crash(storage_dir / f"experiment1/seed{seed}", "ValueError: 1", "s")
+    if completed:
+        end(storage_dir / "experiment2/seed1")
+    assert ("only they have" in typed("status", "--crashes").stdout) == completed
+
+
+def test_the_report_of_an_overtaken_attempt_is_shown_as_that(laid, typed):
+    storage_dir = laid(experiments=1)
+    for seed in (1, 2):
+        crash(storage_dir / f"experiment1/seed{seed}", "ValueError: 1", "s")
+    (storage_dir / "experiment1/seed2/.alfred").mkdir()
+    (storage_dir / "experiment1/seed2/.alfred/run.json").write_text('{"owner": "other-1-89abcdef"}')
+    groups = json.loads(typed("status", "--json").stdout)["crashes"]
+    assert {group["overtaken"]: group["count"] for group in groups} == {False: 1, True: 1}
+    assert "(an overtaken attempt's report) ValueError: 1" in typed("status").stdout
+    shown = typed("status", "--crashes").stdout
+    assert "1 crashed run, reports of attempts that the run was taken from: s\n" in shown
+
+
+def test_where_nothing_has_crashed_that_is_said(laid, typed):
+    laid()
+    assert typed("status", "--crashes").stdout.endswith("\nNothing has crashed.\n")
+
+
 def test_hostile_reports_neither_reach_the_terminal_nor_hold_up_the_command(laid, typed):
     storage_dir = laid(experiments=6, seeds=(1,))
     secret = storage_dir.parent / "secret"
@@ -179,7 +279,13 @@ def test_hostile_reports_neither_reach_the_terminal_nor_hold_up_the_command(laid
     assert "\\x1b]0;title" in ran.stdout
     assert "do not show" not in ran.stdout
     assert max(map(len, ran.stdout.splitlines())) < 1000
-    assert sum(group["count"] for group in json.loads(typed("status", "--json").stdout)["crashes"]) == 6
+    told = json.loads(typed("status", "--json").stdout)
+    assert sum(group["count"] for group in told["crashes"]) == 3
+    odd = [f"CRASH.txt is no plain file in {path.parent}: remove it" for path in paths[2:5]]
+    assert told["conflicts"] == odd
+    crashes = typed("status", "--crashes")
+    assert crashes.returncode == 0
+    assert not {sign for sign in crashes.stdout if not sign.isprintable()} - {"\n"}
 
 
 def test_how_long_completed_runs_took_is_told_from_their_records(laid, typed):
@@ -227,8 +333,9 @@ def test_every_key_of_the_json_object_is_explained_in_the_help(laid, held, typed
     end(storage_dir / "experiment2/seed1", seconds=3)
     record = json.loads(typed("status", "--json").stdout)
     keys = set(record)
-    for part in ("storage_dirs", "running", "crashes"):
+    for part in ("storage_dirs", "running"):
         keys |= set(record[part][0])
+    keys |= set(json.loads(typed("status", "--crashes", "--json").stdout)["crashes"][0])
     keys |= set(record["storage_dirs"][0]["counts"]) | set(record["storage_dirs"][0]["durations"])
     told = parser().format_help().partition("keys of --json")[2]
     assert {key for key in keys if key not in told} == set()

@@ -81,8 +81,10 @@ def names(folder):
 class Launched:
     """The tiny project, its main.py with a few lines more, launched by some processes at once."""
 
-    def __init__(self, folder, more="", launchers=1):
+    def __init__(self, folder, more="", launchers=1, evaluate=""):
         shutil.copytree(TINY, folder)
+        if evaluate:
+            (folder / "evaluate.py").write_text(evaluate)
         (folder / "main.py").write_text(
             (folder / "main.py").read_text().replace("\nif __name__", more + "\nif __name__")
         )
@@ -212,14 +214,22 @@ def test_a_metric_that_no_run_recorded_is_named_and_fails_neither_the_launch_nor
     assert len(curves["sources"][0]["runs_used"]) == 6
 
 
+EVALUATE = """
+import argparse
+
+
+def get_evaluation_args(words):
+    return argparse.Namespace()
+
+
+def evaluate(config):
+    return [config.experiment_num % 3, config.seed_num]
+"""
+
+
 def test_evaluation_runs_as_the_projects_metric_asks_evaluate_at_the_end_of_a_launch(tmp_path):
     more = SET_UP.format("PERFORMANCE_METRIC", "evaluation_runs")
-    more += "    Path = __import__('pathlib').Path\n    Path('evaluate.py').write_text(EVALUATE)\n\n"
-    more += (
-        "\nEVALUATE = '''def get_evaluation_args(words):\n    return __import__('argparse').Namespace()\n\n"
-    )
-    more += "def evaluate(config):\n    return [config.experiment_num % 3, config.seed_num]\n'''\n"
-    launched = Launched(tmp_path / "project", more)
+    launched = Launched(tmp_path / "project", more, evaluate=EVALUATE)
     assert launched.codes == [0], launched.said
     assert [run["score"] for run in record(launched.storage_dir)["runs"]] == [1, 2, 1.5, 2.5, 0.5, 1.5]
     assert record(launched.storage_dir)["best"] == 2

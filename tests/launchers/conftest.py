@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -169,3 +171,26 @@ def client(tmp_path):
 def look():
     """The functions of this file, for tests that can't import it."""
     return sys.modules[__name__]
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory):
+    """A real SLURM of three nodes, for all tests that ask for one."""
+    spec = importlib.util.spec_from_file_location("slurm_cluster", Path(__file__).parent / "slurm_cluster.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    # Sockets have short names; and a folder that only root may enter would hide the jobs' output.
+    cluster = module.Cluster(Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp")))
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
+        shutil.rmtree(cluster.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def cluster(slurm, monkeypatch):
+    """The cluster with nothing on it; commands that a client runs find it."""
+    monkeypatch.setenv("SLURM_CONF", str(slurm.conf))
+    yield slurm
+    slurm.cancel_all()

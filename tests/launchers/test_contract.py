@@ -13,7 +13,9 @@ METHODS = {
     "forkserver": ["--start_method", "forkserver", "--n_processes", "2"],
     "fork": ["--start_method", "fork", "--n_processes", "2"],
     "spawn": ["--start_method", "spawn", "--n_processes", "2"],
+    "slurm": ["--launcher", "slurm", "--n_jobs", "1", "--n_processes", "2", "--wait"],
 }
+HERE = [method for method in METHODS if method != "slurm"]
 ORDER = """
 with (Path(__file__).parent / 'order').open('a') as file:
     print(dir_tree.experiment_dir.name + '/' + dir_tree.seed_dir.name, file=file)
@@ -26,14 +28,27 @@ logger.info('it logs')
 """
 
 
-@pytest.fixture(params=METHODS)
+@pytest.fixture(params=[*HERE, pytest.param("slurm", marks=pytest.mark.server)])
 def method(request):
+    if request.param == "slurm":
+        request.getfixturevalue("cluster")
     return request.param
 
 
+@pytest.fixture
+def one(client):
+    """A client of `scripted`."""
+    return client()
+
+
+def said(one, launched):
+    """What was printed here, or by the jobs of a cluster."""
+    outputs = sorted((one.root / ".alfred" / "jobs").glob("*.out"))
+    return launched.stdout + "".join(path.read_text() for path in outputs)
+
+
 class TestEveryLauncher:
-    def test_what_waits_completes_and_what_raises_is_a_crash_that_says_so(self, client, look, method):
-        one = client()
+    def test_what_waits_completes_and_what_raises_is_a_crash_that_says_so(self, one, look, method):
         dos = [FINE, "raise ValueError('no luck')", "import sys; sys.exit(0)", FINE]
         storage_dir = one.lay(*dos, seeds=(1, 2))
         (storage_dir / "experiment1" / "seed1" / "model.pt").write_text("brought along")
@@ -55,12 +70,12 @@ class TestEveryLauncher:
             r"\d\d/\d\d/\d{4} \d\d:\d\d:\d\d - INFO - Ab1/experiment1/seed1 - it logs\n",
             (fine / "logger.out").read_text(),
         )
-        assert "it logs" in launched.stdout
+        assert "it logs" in said(one, launched)
         if method == "in_process":
             assert "it speaks" in launched.stdout
         else:
             assert (fine / "output.out").read_text() == "it speaks\n"
-            assert "it speaks" not in launched.stdout
+            assert "it speaks" not in said(one, launched)
         run = json.loads((fine / ".alfred" / "run.json").read_text())
         assert (run["attempt"], run["how"]) == (1, "completed")
         assert run["versions"]["python"] == sys.version.split()[0]
@@ -72,8 +87,7 @@ class TestEveryLauncher:
         assert all(next(word for word, *_ in notes) == "start" for notes in one.journal().values())
         assert len(one.journal()) == 8
 
-    def test_it_does_only_what_was_asked_for_in_the_order_that_was_asked_for(self, client, look, method):
-        one = client()
+    def test_it_does_only_what_was_asked_for_in_the_order_that_was_asked_for(self, one, look, method):
         storage_dir = one.lay(*[ORDER] * 4, seeds=(3, 20, 100))
         one_at_a_time = [word for word in METHODS[method] if word not in ("--n_processes", "2")]
         select = ["--storage_name", storage_dir.name, *one_at_a_time]
@@ -88,8 +102,7 @@ class TestEveryLauncher:
         ]
         assert look.counts(storage_dir) == {"COMPLETED": 8, "UNHATCHED": 4}
 
-    def test_two_flags_side_by_side_are_named_and_left_alone(self, client, look, method):
-        one = client()
+    def test_two_flags_side_by_side_are_named_and_left_alone(self, one, look, method):
         storage_dir = one.lay("pass", "pass", "pass")
         (storage_dir / "experiment1" / "seed1" / "COMPLETED").touch()
         (storage_dir / "experiment2" / "seed1" / "UNHATCHED").unlink()
@@ -97,13 +110,14 @@ class TestEveryLauncher:
         launched = one.run("--storage_name", storage_dir.name, *METHODS[method])
         assert launched.returncode == 1
         conflict = str(storage_dir / "experiment1" / "seed1")
-        assert f"COMPLETED and UNHATCHED stand side by side in {conflict}" in launched.stdout
-        assert "UNHATCHED is no plain file" in launched.stdout
+        assert f"COMPLETED and UNHATCHED stand side by side in {conflict}" in said(one, launched)
+        assert "UNHATCHED is no plain file" in said(one, launched)
         found = look.states(storage_dir)
         assert found["experiment1/seed1"] == ["COMPLETED", "UNHATCHED"]
         assert found["experiment2/seed1"] == ["UNHATCHED"]
         assert found["experiment3/seed1"] == ["COMPLETED"]
 
+    @pytest.mark.parametrize("method", HERE)
     def test_hooks_are_called_once_when_all_has_ended_and_something_has_completed(self, client, method):
         one = client()
         mixed = one.lay("pass", "1 / 0", id="Ab1", drawn=False)

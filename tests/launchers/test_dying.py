@@ -87,11 +87,11 @@ def test_kill_9_of_a_launcher_leaves_no_run_behind(client, look, method):
     left_over = 0 if method == "forkserver" else 1
     look.wait_for(lambda: len(one.processes()) == left_over)
     assert look.counts(storage_dir) == {"RUNNING": 2}
-    # A launch that isn't asked to put runs back leaves them; one that is ends what is left of them first.
+    # A launch that isn't asked to leaves them; who puts them back ends what is left of them first.
     assert one.run("--storage_name", storage_dir.name, "--n_experiments_per_proc", 1).returncode == 0
     assert look.counts(storage_dir) == {"RUNNING": 2}
-    words = ["--storage_name", storage_dir.name, "--run_clean_interrupted", "--experiments", 9]
-    assert one.run(*words).returncode == 0
+    words = ["--storage_name", storage_dir.name, "--ask_for_validation", "false"]
+    assert one.run(*words, module="alfred.clean_interrupted").returncode == 0
     assert look.counts(storage_dir) == {"UNHATCHED": 2}
     assert not one.processes()
 

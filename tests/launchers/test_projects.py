@@ -13,7 +13,7 @@ LAST_LINES = {
     7: "ValueError: this run raises",
     8: "killed by SIGSEGV (Segmentation fault)",
     9: "the process left with exit status 0 before main() returned",
-    10: "killed by SIGKILL (Killed)",
+    10: "killed by SIGKILL; nobody said why",
     11: "ran out of its time: --timeout 2 seconds",
     12: "RecursionError: maximum recursion depth exceeded",
 }
@@ -102,7 +102,7 @@ MISTAKES = {
     "import os; os._exit(7)": "ended Python when it was imported (status 7)",
     "def set_up_alfred(): 1 / 0\ndef main(config, dir_tree, logger): pass": "raised in set_up_alfred()",
     "import alfred.defaults as d\ndef set_up_alfred(): d.DEFAULT_BENCHMARK_X_METRIC = lambda: 0\n"
-    "def main(config, dir_tree, logger): pass": "can't be handed to another process",
+    "def main(config, dir_tree, logger): pass": "DEFAULT_BENCHMARK_X_METRIC is <function",
     None: "no main.py in",
 }
 

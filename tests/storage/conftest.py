@@ -1,28 +1,14 @@
 """Trees to work on, and processes of their own that race or are killed at a chosen step."""
 
 import os
+import runpy
 import signal
-import sys
 import traceback
+from pathlib import Path
 
 import pytest
 
-_CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.utime", "os.truncate"}
-
-
-def _kill_before_change(number):
-    """End this process by SIGKILL right before its `number`th change to the disk."""
-    left = number
-
-    def hook(event, args):
-        nonlocal left
-        writes = event == "open" and args[2] and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        if event in _CHANGES or writes:
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(hook)
+system_calls = runpy.run_path(str(Path(__file__).with_name("system_calls.py")))
 
 
 def _start(work, *before):
@@ -46,13 +32,53 @@ def _exit_code(pid):
 
 
 @pytest.fixture
-def child():
-    """`child(work, kill_before=n)`: call it in a process of its own; its exit code, -9 when it was killed."""
+def child(tmp_path):
+    """`child(work, kill_before=n)`: call it in a process of its own, killed before its `n`th change to the
+    disk (a write counts twice: before it, and half done); its exit code, -9 when it was killed. What it does
+    in `before` does not count."""
 
-    def run(work, kill_before=0):
-        return _exit_code(_start(work, *([lambda: _kill_before_change(kill_before)] if kill_before else [])))
+    def run(work, kill_before=0, before=lambda: None):
+        killing = [lambda: system_calls["signal_at"](kill_before, tmp_path)] if kill_before else []
+        return _exit_code(_start(work, before, *killing))
 
     return run
+
+
+class _Stopped:
+    """A child that stands still in the middle of its work."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    code = None
+
+    def let_go(self, number=signal.SIGCONT):
+        """Let it go on; its exit code in the end."""
+        if self.code is None:
+            os.kill(self.pid, number)
+            self.code = _exit_code(self.pid)
+        return self.code
+
+
+@pytest.fixture
+def stopping_child(tmp_path):
+    """`stopping_child(work, n)`: one that stops before its `n`th change to the disk (as `child` counts), or
+    before its first write into the file `before_write_into`; None when it came to its end instead."""
+    stopped = []
+
+    def run(work, number, before_write_into=None):
+        def arm():
+            system_calls["signal_at"](number, tmp_path, signal.SIGSTOP, before_write_into)
+
+        pid = _start(work, arm)
+        if not os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1]):
+            return None
+        stopped.append(_Stopped(pid))
+        return stopped[-1]
+
+    yield run
+    for child in stopped:
+        child.let_go(signal.SIGKILL)
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ def test_a_process_stopped_before_the_rename_of_its_finish_cannot_finish_an_over
     """It has opened the file already, which later carries another flag's name: only its text may change."""
     (seed_dir,) = lay(1)
     batons.claim(str(seed_dir), ME)
-    assert child(lambda: batons.finish(seed_dir, ME), kill_before=2) == -9  # written, not renamed
+    assert child(lambda: batons.finish(seed_dir, ME), kill_before=4) == -9  # written, not renamed
     assert look(seed_dir) == batons.running(ME)
     assert batons.reap(seed_dir, batons.running(ME), OTHER) is State.WAITING
 

@@ -43,10 +43,12 @@ def test_a_retrain_is_found_by_what_it_records(tmp_path):
     search, other = laid(tmp_path, "random_x"), laid(tmp_path, "random_y")
     retrain = laid(tmp_path, "retrainBest_of_odd_name", origin=search.name)
     laid(tmp_path, "random_x_copy", origin=search.name)  # a copy of the search
-    laid(tmp_path, "retrainBest_copy", origin=retrain.name)  # a copy of the retrain
+    copy = laid(tmp_path, "retrainBest_copy", origin=retrain.name)  # a copy of the retrain
+    copy_of_copy = laid(tmp_path, "retrainBest_copy_copy", origin=copy.name)
     assert retrains_of(search) == relatives(search) == [retrain]
     assert retrains_of(other) == []
     assert relatives(retrain) == [search]
+    assert relatives(copy) == relatives(copy_of_copy) == [search], "its seeds are kept from the search's too"
 
 
 def test_in_older_trees_it_is_found_by_the_id_in_its_name(tmp_path):

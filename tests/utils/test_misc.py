@@ -149,15 +149,15 @@ def test_the_next_free_name_counts_from_0(tmp_path):
     assert uniquify(str(tmp_path / "a.b.pdf")) == tmp_path / "a.b_2.pdf"
 
 
-def test_a_list_file_gives_each_name_once_in_order(root, tmp_path, caplog):
+def test_a_list_file_gives_each_name_once_in_order(root, tmp_path, capsys):
     list_file = tmp_path / "list.txt"
     list_file.write_bytes(
         b"\xef\xbb\xbfJu2_b\r\n\r\n# Ju3_c\r\n  Ju1_a  # the first\r\nJu2_b#again\r\n\t# x\r\nJu9_gone"
     )
-    with caplog.at_level(logging.WARNING):
-        dirs = select_storage_dirs(str(list_file), None, None)
+    dirs = select_storage_dirs(str(list_file), None, None)
     assert dirs == [root / "Ju2_b", root / "Ju1_a", root / "Ju9_gone"]
-    assert caplog.messages == [f"{list_file}, line 5: Ju2_b stands in line 1 already, it is worked once"]
+    notice = f"alfred: notice: {list_file}, line 5: Ju2_b stands in line 1 already, it is worked once\n"
+    assert capsys.readouterr().err == notice
 
 
 @pytest.mark.parametrize("name", ["../x", "..", ".hidden", "/etc", "a/b", "Ju1_a/", "a\0b"])

@@ -1,0 +1,190 @@
+"""What a cluster's scheduler says of its jobs: SLURM, asked through its own programs.
+
+No answer is no error: whoever asks gets None, and doubt stays doubt.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+_LIMIT = 20.0  # seconds for an answer; a controller that is busy may take some
+_SEPARATOR = "\x1f"
+_ASKED = _SEPARATOR.join(("%i", "%A", "%j", "%T", "%N", "%r", "%L"))
+# Of a node that is up, answers and has no job in the act of ending.
+_SOUND_NODE = re.compile(r"(IDLE|MIXED|ALLOCATED)(\+(CLOUD|PLANNED|RESERVED))*")
+_LIVING = {
+    "RUNNING",
+    "COMPLETING",
+    "SUSPENDED",
+    "CONFIGURING",
+    "SIGNALING",
+    "STAGE_OUT",
+    "STOPPED",
+    "RESIZING",
+}
+# Ends that say nothing about the run: the scheduler or a person took the job away.
+_TAKEN_AWAY = {"CANCELLED", "TIMEOUT", "PREEMPTED", "NODE_FAIL", "REVOKED", "DEADLINE", "PENDING", "REQUEUED"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as the queue shows it: `id` is for people (7_3 is a task of array 7), `number` its own one, as
+    leases have it. `seconds_left` is None where there is no limit, or none yet."""
+
+    id: str
+    number: str
+    name: str
+    state: str
+    node: str
+    reason: str
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """That a job is over. `taken_away`: preempted, cancelled, out of time or with its node, so that its end
+    says nothing about what it ran."""
+
+    taken_away: bool
+
+
+def cluster_name() -> str:
+    """The cluster that this process belongs to or can ask; empty where there is none."""
+    name = os.environ.get("SLURM_CLUSTER_NAME", "")
+    if name:
+        return name
+    found = re.search(r"^ClusterName\s*=\s*(\S+)", _ask("scontrol", "show", "config") or "", re.MULTILINE)
+    return found[1] if found else ""
+
+
+def queue(names: Iterable[str]) -> list[Job] | None:
+    """The jobs of these names that are pending or run, each task of an array alone; None: nobody answers."""
+    wanted = sorted(set(names))
+    if not wanted:
+        return []
+    answer = _ask("squeue", "--noheader", "--array", f"--name={','.join(wanted)}", f"--format={_ASKED}")
+    if answer is None:
+        return None
+    jobs = []
+    for line in answer.splitlines():
+        if line.count(_SEPARATOR) == _ASKED.count(_SEPARATOR):
+            *texts, left = line.split(_SEPARATOR)
+            id, number, name, state, node, reason = texts
+            jobs.append(Job(id, number, name, state, node, reason, _seconds(left)))
+    return jobs
+
+
+def outcomes(array: str) -> list[tuple[str, str, str]] | None:
+    """(id, state, exit status) of each job of an array that is over; None: nobody answers."""
+    answer = _ask("scontrol", "--oneliner", "show", "job", array)
+    if answer is None:
+        return None
+    found = []
+    for record in map(_record, answer.splitlines()):
+        if record.get("JobState") not in {None, *_LIVING, "PENDING"}:
+            id = f"{array}_{record['ArrayTaskId']}" if "ArrayTaskId" in record else array
+            found.append((id, record["JobState"], record.get("ExitCode", "").partition(":")[0]))
+    return found
+
+
+def end_of(environ: Mapping[str, str]) -> float | None:
+    """When the job that this process belongs to is to end, by this machine's wall clock; None: no job, no
+    limit, or no answer."""
+    given = environ.get("SLURM_JOB_END_TIME", "")
+    if given.isdigit():
+        return float(given)
+    job = environ.get("SLURM_JOB_ID", "")
+    if not job:
+        return None
+    answer = _ask("squeue", "--noheader", f"--jobs={job}", "--format=%e")
+    try:
+        return time.mktime(time.strptime((answer or "").strip(), "%Y-%m-%dT%H:%M:%S"))
+    except (ValueError, OverflowError):
+        return None
+
+
+def ended(job: str, restarts: str, node: str, cluster: str) -> Ending | None:
+    """How a job ended, or its start number `restarts`, if that is certain; None: it may still live.
+
+    A job is over when the scheduler says so, has nothing more to clean up, and the node on which it was is
+    up and answers. A node that is down or silent proves nothing: its processes may go on for minutes.
+    """
+    if not (job and node and cluster) or cluster != cluster_name():
+        return None
+    answer = _ask("scontrol", "--oneliner", "show", "job", job) or ""
+    # Asked for the job that gave an array its number, it tells of the whole array.
+    record = _record(next((line for line in answer.splitlines() if line.startswith(f"JobId={job} ")), ""))
+    state = record.get("JobState", "")
+    started_again = record.get("Restarts", "").isdigit() and int(record["Restarts"]) > int(restarts or 0)
+    if not state or (state in _LIVING and not started_again) or state == "COMPLETING":
+        return None
+    if state == "PENDING" and not started_again:
+        return None
+    node_record = _record(_ask("scontrol", "--oneliner", "show", "node", node))
+    if not _SOUND_NODE.fullmatch(node_record.get("State", "")):
+        return None
+    return Ending(taken_away=started_again or state in _TAKEN_AWAY)
+
+
+def requeue(environ: Mapping[str, str]) -> str:
+    """Have the job that this process belongs to started again; what went wrong, "" if nothing did."""
+    return _order("scontrol", "requeue", environ.get("SLURM_JOB_ID", ""))
+
+
+def cancel(names: Iterable[str]) -> str:
+    """End the jobs of these names; what went wrong, "" if nothing did."""
+    return _order("scancel", f"--name={','.join(names)}")
+
+
+def _order(*command: str) -> str:
+    """Have something done; what went wrong, "" if nothing did."""
+    try:
+        told = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_LIMIT,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return str(error)
+    return " ".join(told.stderr.split()) or f"{command[0]} failed" if told.returncode else ""
+
+
+def _ask(*command: str) -> str | None:
+    """The answer of one of SLURM's programs; None when there is none."""
+    try:
+        asked = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_LIMIT,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return asked.stdout if asked.returncode == 0 else None
+
+
+def _record(line: str | None) -> dict[str, str]:
+    """`Key=Value Key=Value ...`; the first of each key counts."""
+    found: dict[str, str] = {}
+    for key, value in re.findall(r"(\S+?)=(\S*)", line or ""):
+        found.setdefault(key, value)
+    return found
+
+
+def _seconds(text: str) -> float | None:
+    """D-HH:MM:SS, HH:MM:SS or MM:SS in seconds; None for UNLIMITED, NOT_SET and the like."""
+    match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)", text.strip())
+    if match is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)

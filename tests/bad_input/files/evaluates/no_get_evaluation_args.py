@@ -1,0 +1,9 @@
+from argparse import Namespace
+
+
+def get_args(overwritten):
+    return Namespace()
+
+
+def evaluate(config):
+    return 1.0

@@ -1,0 +1,9 @@
+from argparse import Namespace
+
+
+def get_run_args(overwritten):
+    return dict(alg_name="a", task_name="t", desc="", seed=0, lr=0.1, width=8)
+
+
+def main(config, dir_tree, logger, pbar):
+    pass

@@ -1,0 +1,10 @@
+import random
+
+ALG_NAMES = ["a"]
+TASK_NAMES = ["t"]
+SEEDS = [1, 2]
+N_EXPERIMENTS = 3
+
+
+def sample_experiment():
+    return {"lr": random.random()}

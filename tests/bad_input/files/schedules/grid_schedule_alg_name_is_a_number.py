@@ -1,0 +1,4 @@
+ALG_NAMES = [3]
+TASK_NAMES = ["t"]
+SEEDS = [1, 2]
+VARIATIONS = {"lr": [0.1, 0.2]}

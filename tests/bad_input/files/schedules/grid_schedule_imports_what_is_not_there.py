@@ -1,0 +1,6 @@
+import no_such_package
+
+ALG_NAMES = ["a"]
+TASK_NAMES = ["t"]
+SEEDS = [1, 2]
+VARIATIONS = {"lr": [0.1, 0.2]}

@@ -1,0 +1,9 @@
+class Odd(BaseException):
+    pass
+
+
+raise Odd("odd")
+ALG_NAMES = ["a"]
+TASK_NAMES = ["t"]
+SEEDS = [1, 2]
+VARIATIONS = {"lr": [0.1, 0.2]}

@@ -1,0 +1,6 @@
+loop = []
+loop.append(loop)
+ALG_NAMES = ["a"]
+TASK_NAMES = ["t"]
+SEEDS = [1, 2]
+VARIATIONS = {"lr": [loop]}

@@ -1,0 +1,6 @@
+import numpy as np
+
+ALG_NAMES = ["a"]
+TASK_NAMES = ["t"]
+SEEDS = [1, 2]
+VARIATIONS = {"lr": [np.complex128(1)]}

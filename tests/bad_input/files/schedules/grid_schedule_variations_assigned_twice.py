@@ -1,0 +1,5 @@
+ALG_NAMES = ["a"]
+TASK_NAMES = ["t"]
+SEEDS = [1, 2]
+VARIATIONS = {"lr": [0.1, 0.2]}
+VARIATIONS = {"width": [8, 16]}

@@ -1,0 +1,8 @@
+ALG_NAMES = ["a"]
+TASK_NAMES = ["t"]
+SEEDS = [1, 2]
+N_EXPERIMENTS = 2
+
+
+def sample_experiment():
+    return ["lr"]

@@ -1,0 +1,111 @@
+"""What is asked of SLURM: time limits as it reads them, profiles, how many jobs."""
+
+from __future__ import annotations
+
+import pytest
+
+from alfred.errors import UsageError
+from alfred.launchers import slurm
+from alfred.launchers.slurm import SlurmOptions
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90 * 60),
+        ("2:30", 150),
+        ("2:30:00", 9000),
+        ("1-12", 36 * 3600),
+        ("1-12:30", 36 * 3600 + 1800),
+        ("1-12:00:05", 36 * 3600 + 5),
+    ],
+)
+def test_time_limits_are_read_as_sbatch_reads_them(text, seconds):
+    assert slurm.seconds_of(text) == seconds
+    slurm.check_resources({"time": text})
+
+
+@pytest.mark.parametrize("text", ["soon", "", "0", "-5", "1:2:3:4", "1-", "1.5", "12h", "0:00"])
+def test_other_time_limits_are_refused(text):
+    with pytest.raises(UsageError, match=r"--time .*: write minutes, or as in 2:30:00"):
+        slurm.check_resources({"time": text})
+
+
+def test_runs_are_told_some_time_before_the_limit_but_never_before_half_of_it():
+    assert slurm.notice("60", 120) == 120
+    assert slurm.notice("2", 120) == 60
+    assert slurm.notice(None, 120) == 120
+
+
+@pytest.mark.parametrize(
+    ("waiting", "n_processes", "per_process", "jobs"),
+    [
+        (1, 4, None, 1),
+        (8, 4, None, 2),
+        (9, 4, None, 3),
+        (10_000, 4, None, 32),
+        (100, 2, 10, 5),
+        (0, 1, None, 1),
+    ],
+)
+def test_there_are_jobs_enough_for_what_waits_and_never_very_many(waiting, n_processes, per_process, jobs):
+    assert slurm.jobs_wanted(SlurmOptions(), waiting, n_processes, per_process) == jobs
+    assert slurm.jobs_wanted(SlurmOptions(n_jobs=7), waiting, n_processes, per_process) == 7
+
+
+def test_the_command_line_wins_over_the_schedules_folder_and_that_over_the_defaults(tmp_path):
+    folder = tmp_path / "lr"
+    folder.mkdir()
+    (folder / "slurm_lr.json").write_text(
+        '{"partition": "gpu", "mem": "8G", "n_jobs": 3, "mail-type": "END"}'
+    )
+    profile = slurm.load_profile(folder, {"partition": "main", "account": "us", "setup": "module load x"})
+    found = SlurmOptions({"mem": "16G"}, max_concurrent_jobs=2).over(profile)
+    assert found.resources == {"partition": "gpu", "account": "us", "mem": "16G", "mail_type": "END"}
+    assert (found.n_jobs, found.max_concurrent_jobs, found.setup) == (3, 2, "module load x")
+
+
+def test_no_profile_says_nothing(tmp_path):
+    assert slurm.load_profile(None, {}) == slurm.load_profile(tmp_path, {}) == SlurmOptions()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1]", "is no object of names and values"),
+        ("{", "is no JSON object that can be read"),
+        ('{"n_jobs": 0}', "n_jobs is a whole number from 1 on, not 0"),
+        ('{"n_jobs": true}', "n_jobs is a whole number from 1 on, not True"),
+        ('{"mem": null}', "mem is a text or a number, not None"),
+        ("[" * 100_000, "is no JSON object that can be read"),
+    ],
+)
+def test_a_profile_that_makes_no_sense_is_named_with_its_place(tmp_path, text, message):
+    (tmp_path / f"slurm_{tmp_path.name}.json").write_text(text)
+    with pytest.raises(UsageError, match="slurm_") as refused:
+        slurm.load_profile(tmp_path, {})
+    assert message in str(refused.value)
+    assert str(tmp_path) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [
+        ("mail-type=END", ("mail_type", "END")),
+        ("--gres=gpu:1", ("gres", "gpu:1")),
+        ("exclusive", ("exclusive", "")),
+    ],
+)
+def test_any_option_of_sbatch_can_be_given(text, pair):
+    assert slurm.slurm_option(text) == pair
+
+
+@pytest.mark.parametrize("text", ["=1", "mem=", "n_jobs=3", "launcher=local", ""])
+def test_what_is_no_option_of_sbatch_is_refused(text):
+    with pytest.raises(UsageError, match="--slurm_option"):
+        slurm.slurm_option(text)
+
+
+def test_a_job_calls_this_python_with_the_options_that_have_a_value():
+    command = slurm.launcher_command({"from_file": "a b.txt", "timeout": None, "use_pbar": True, "n": 2})
+    assert command[1:] == ["-m", "alfred.launch_schedule", "--from_file=a b.txt", "--use_pbar=true", "--n=2"]

@@ -1,0 +1,87 @@
+"""How long a launcher may go on, by a clock that the test turns, and in launches that are told their end."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from alfred.launchers import walltime
+from alfred.launchers.walltime import WallTime
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_runs_are_told_at_the_notice_and_have_all_but_ten_seconds_of_it(clock):
+    limit = WallTime(end=1000.0, notice=120.0, clock=clock)
+    clock.now = 879.9
+    assert not limit.is_over()
+    clock.now = 880.0
+    assert limit.is_over()
+    assert limit.grace() == 110.0
+    clock.now = 2000.0
+    assert limit.grace() == 0.0
+
+
+def test_a_run_begins_only_if_it_can_finish_by_the_median_of_those_that_did(clock):
+    limit = WallTime(end=1000.0, notice=100.0, durations=[10.0, 200.0, 5000.0], clock=clock)
+    clock.now = 699.0
+    assert limit.allows_another()
+    clock.now = 701.0
+    assert not limit.allows_another()
+    limit.learn(20.0)
+    limit.learn(30.0)
+    assert limit.needed() == 30.0
+    assert limit.allows_another()
+
+
+def test_a_given_time_wins_over_the_median_and_checkpoints_need_none(clock):
+    assert WallTime(1000.0, 100.0, min_left=7.0, durations=[50.0], resumes=True, clock=clock).needed() == 7.0
+    assert WallTime(1000.0, 100.0, durations=[50.0], resumes=True, clock=clock).needed() == 0.0
+    assert WallTime(1000.0, 100.0, clock=clock).needed() == 0.0
+
+
+def test_the_notice_is_at_most_half_of_what_is_left():
+    limit = walltime.of_this_job(
+        {"SLURM_JOB_END_TIME": str(int(time.time()) + 60)}, 120.0, None, resumes=False
+    )
+    assert 25 < limit.notice <= 30
+
+
+def test_without_a_job_there_is_no_limit():
+    assert walltime.of_this_job({}, 120.0, None, resumes=False) is None
+
+
+def test_no_run_begins_that_would_not_finish_and_those_left_are_told_of(client, look):
+    one = client()
+    storage_dir = one.lay(*["time.sleep(1)"] * 3)
+    end = {"SLURM_JOB_END_TIME": str(int(time.time()) + 600)}
+    words = ("--storage_name", storage_dir.name, "--experiments", "1")
+    assert one.run(*words, env=end).returncode == 0
+    end = {"SLURM_JOB_END_TIME": str(int(time.time()) + 600)}
+    launched = one.run("--storage_name", storage_dir.name, "--min_time_left", "20m", env=end)
+    assert launched.returncode == 1, launched.stdout
+    assert "no further run begins: the job's time is nearly up (a run takes 1200 s)" in launched.stdout
+    assert "runs wait although the job's time is up: see --requeue" in launched.stdout
+    assert look.counts(storage_dir) == {"COMPLETED": 1, "UNHATCHED": 2}
+
+
+def test_near_the_end_runs_are_told_and_wait_again(client, look):
+    one = client()
+    storage_dir = one.lay("time.sleep(600)")
+    end = {"SLURM_JOB_END_TIME": str(int(time.time()) + 8)}
+    launched = one.run("--storage_name", storage_dir.name, env=end)
+    assert launched.returncode == 1, launched.stdout
+    assert look.counts(storage_dir) == {"UNHATCHED": 1}
+    assert "the time limit of its job is near" in (storage_dir / "experiment1/seed1/UNHATCHED").read_text()
