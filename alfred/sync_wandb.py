@@ -1,61 +1,42 @@
-"""Upload offline W&B runs: the door `alfred sync`, and the only module that knows wandb."""
+"""Upload offline W&B runs: the door `alfred sync`."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import re
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING
 
 from alfred import cli
-from alfred.errors import MissingDependencyError, NothingToDoError, StorageError, UsageError
+from alfred.errors import NothingToDoError, StorageError, UsageError
 
-_FOLDER = re.compile(r"(offline-)?run-.+")
-_TROUBLE = re.compile(r"error|exception|panic|warning|incomplete", re.IGNORECASE)
-_REFUSED = re.compile(r"^wandb: ERROR ", re.MULTILINE)
-_SECRET_NAME = re.compile(r"WANDB\w*(KEY|TOKEN|SECRET|PASSWORD)")
-_KEY = re.compile(r"\b(?:[0-9a-f]{40,}|wandb_v\d\w{16,})\b")
-_LONGEST_REASON = 300
-
-
-@dataclass(frozen=True)
-class WandbRun:
-    """What wandb.init() left: its folder, the data in it, and the storage directory that holds them."""
-
-    storage_dir: Path
-    folder: Path
-    data: Path
-
-    @property
-    def marker(self) -> Path:
-        """The file that wandb lays beside the data once they are uploaded."""
-        return self.data.with_name(f"{self.data.name}.synced")
-
-    @property
-    def name(self) -> str:
-        """Its place below the root directory."""
-        return str(self.folder.relative_to(self.storage_dir.parent))
+if TYPE_CHECKING:
+    from alfred.export.wandb import WandbRun
 
 
 @dataclass
 class SyncReport:
-    """The folders of W&B runs: uploaded now, uploaded before, left because their run still writes them,
-    and failed, each of these with the reason in a line."""
+    """The W&B runs of `root`: uploaded now, uploaded before, left because their run still writes them, and
+    failed, each of these with the reason in a line."""
 
+    root: Path
     synced: list[WandbRun] = field(default_factory=list)
     already_there: list[WandbRun] = field(default_factory=list)
     running: list[WandbRun] = field(default_factory=list)
     failed: dict[WandbRun, str] = field(default_factory=dict)
+
+    def name(self, run: WandbRun) -> str:
+        """The place of a W&B run below the root directory."""
+        return str(run.folder.relative_to(self.root))
+
+    def counts(self, runs: Sequence[WandbRun]) -> Counter[str]:
+        """How many of these W&B runs each storage directory holds."""
+        return Counter(run.folder.relative_to(self.root).parts[0] for run in runs)
 
 
 def sync_wandb(
@@ -78,27 +59,24 @@ def sync_wandb(
         NothingToDoError: no storage directory has the tag in its name.
         MissingDependencyError: there is no program called wandb.
     """
+    from alfred.export import wandb
     from alfred.project import set_up
     from alfred.utils.directory_tree import get_root
 
     if not timeout > 0:
         raise UsageError(f"--timeout {timeout:g}: a number of seconds greater than 0 expected")
     set_up()
-    report = SyncReport()
+    report = SyncReport(get_root(root_dir).absolute())
     todo: list[WandbRun] = []
-    for run, is_running in _found(get_root(root_dir).absolute(), tag):
-        pile = report.already_there if run.marker.exists() else report.running if is_running else todo
+    for run, is_running in _found(report.root, tag):
+        pile = report.already_there if run.is_synced else report.running if is_running else todo
         pile.append(run)
     if not todo:
         print("Nothing to upload.")
         return report
-    options = [
-        *_option("--project", project or os.environ.get("WANDB_PROJECT")),
-        *_option("--entity", entity or os.environ.get("WANDB_ENTITY")),
-    ]
-    command = [_program(), "sync", *options]
-    if cli.confirm(_announcement(todo, options), ask_for_validation):
-        _upload_all(todo, command, timeout, report)
+    options, program = wandb.options_of(project, entity), wandb.program()
+    if cli.confirm(_announcement(report.counts(todo), options), ask_for_validation):
+        _upload_all(todo, lambda run, waiting: wandb.upload(run, program, options, timeout, waiting), report)
     return report
 
 
@@ -153,6 +131,7 @@ def _door(options: argparse.Namespace) -> int:
 
 def _found(root: Path, tag: str) -> Iterator[tuple[WandbRun, bool]]:
     """Every W&B run, and whether the run that began it is still at work."""
+    from alfred.export.wandb import wandb_runs
     from alfred.storage.owners import this_process
     from alfred.storage.survey import Condition, Judge, storage_dirs, survey
 
@@ -165,122 +144,61 @@ def _found(root: Path, tag: str) -> Iterator[tuple[WandbRun, bool]]:
         judge = Judge(storage_dir, this_process())
         for run in survey(storage_dir):
             is_running = judge.condition(run) is Condition.RUNNING
-            for folder, data in _wandb_folders(Path(run.seed_dir)):
-                yield WandbRun(storage_dir, folder, data), is_running
+            for found in wandb_runs(Path(run.seed_dir)):
+                yield found, is_running
 
 
-def _wandb_folders(seed_dir: Path) -> Iterator[tuple[Path, Path]]:
-    """(folder, data) of the W&B runs below a seed directory; links and what was put aside are left out."""
-    for parent, names, _ in os.walk(seed_dir):
-        folders = sorted(name for name in names if _FOLDER.fullmatch(name))
-        for folder in (Path(parent, name) for name in folders):
-            if not folder.is_symlink():
-                data = sorted(path for path in folder.glob("*.wandb") if path.is_file())
-                yield from ((folder, path) for path in data[:1] if not path.is_symlink())
-        names[:] = [name for name in names if name not in folders and name != ".alfred"]
-
-
-def _option(name: str, value: str | None) -> list[str]:
-    return [f"{name}={value}"] if value else []
-
-
-def _program() -> str:
-    """The wandb of the environment that alfred runs in, else the one that a shell would find."""
-    beside = Path(sys.executable).with_name("wandb")
-    found = str(beside) if beside.is_file() else shutil.which("wandb")
-    if found is None:
-        raise MissingDependencyError("wandb", "wandb", "alfred sync")
-    return found
-
-
-def _announcement(todo: Sequence[WandbRun], options: Sequence[str]) -> str:
+def _announcement(counts: Counter[str], options: Sequence[str]) -> str:
     from alfred.report.tables import escaped
 
-    counts = Counter(run.storage_dir.name for run in todo)
     where = " ".join(options) or "the project and entity that each was begun with"
     lines = [f"  {escaped(name)}: {count}" for name, count in counts.items()]
-    return "\n".join([f"{len(todo)} W&B runs are uploaded to {escaped(where)}:", *lines])
+    return "\n".join([f"{counts.total()} W&B runs are uploaded to {escaped(where)}:", *lines])
 
 
-def _upload_all(todo: Sequence[WandbRun], command: list[str], timeout: float, report: SyncReport) -> None:
+def _upload_all(
+    todo: Sequence[WandbRun], upload: Callable[[WandbRun, Callable[[], object]], str], report: SyncReport
+) -> None:
     """Upload one after the other, then once more those that failed; the report says what came of each."""
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # wandb must not outlive us
     try:
-        for turn in ("", ", second try"):
-            again = list(report.failed) if turn else todo
-            for number, run in enumerate(again, start=1):
-                began = time.monotonic()
-                reason = _upload(run, command, timeout)
-                took = f"{time.monotonic() - began:.0f} s{turn}"
-                if reason:
-                    report.failed[run] = reason
-                else:
-                    report.failed.pop(run, None)
-                    report.synced.append(run)
-                said = f"failed ({took}): {reason}" if reason else f"synced ({took})"
-                print(f"{number}/{len(again)} {run.name}: {said}", flush=True)
+        _upload_turn(todo, "", upload, report)
+        _upload_turn(list(report.failed), ", second try", upload, report)
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _upload(run: WandbRun, command: list[str], timeout: float) -> str:
-    """Upload one W&B run within its time; in a line why that failed, "" if it didn't.
+def _upload_turn(
+    todo: Sequence[WandbRun],
+    turn: str,
+    upload: Callable[[WandbRun, Callable[[], object]], str],
+    report: SyncReport,
+) -> None:
+    """Upload each once; a line for each, and on a terminal a bar below the lines."""
+    from tqdm import tqdm
 
-    wandb's exit status says nothing (0 after a refusal), its marker alone not all: versions before 0.29 mark
-    what the server refused. Such a marker is removed, or no later call would upload the run.
-    """
-    online = [] if run.folder.name.startswith("offline-") else ["--include-online"]
-    with tempfile.TemporaryFile() as told:  # a pipe would stay open as long as any child of wandb
-        is_late = _call([*command, *online, str(run.folder)], told, timeout)
-        told.seek(0)
-        text = told.read().decode("utf-8", "replace")
-    if run.marker.exists() and not _REFUSED.search(text):
-        return ""
-    run.marker.unlink(missing_ok=True)
-    lines = [line for line in map(_cleaned, text.splitlines()) if line]
-    trouble = [line for line in lines if _TROUBLE.search(line)]
-    word = (trouble or lines or ["nothing"])[-1]
-    if is_late:
-        return f"not done within {timeout:g} s, is the server there? wandb said last: {word}"
-    return word
-
-
-def _call(command: list[str], told: IO[bytes], timeout: float) -> bool:
-    """Let a program write to `told`, and end it and all its children; True if its time ran out."""
-    from alfred.storage.processes import kill_session, start_token
-
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=told, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    token = start_token(process.pid) or ""
-    try:
-        process.wait(timeout)
-        return False
-    except subprocess.TimeoutExpired:
-        return True
-    finally:
-        kill_session(process.pid, token)
-        process.wait()
-
-
-def _cleaned(line: str) -> str:
-    """A line of wandb's, without its prefixes and without anything that could be a key."""
     from alfred.report.tables import escaped
 
-    for name, value in os.environ.items():
-        if _SECRET_NAME.fullmatch(name) and value:
-            line = line.replace(value, "***")
-    line = escaped(_KEY.sub("***", line.rstrip())).removeprefix("wandb: ").removeprefix("ERROR ").strip()
-    if line.startswith("Find "):  # where wandb's logs are
-        return ""
-    return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}..."
+    with tqdm(total=len(todo), desc="W&B runs", leave=False, disable=None) as bar:
+        for number, run in enumerate(todo, start=1):
+            began = time.monotonic()
+            if reason := upload(run, bar.refresh):
+                report.failed[run] = reason
+            else:
+                report.failed.pop(run, None)
+                report.synced.append(run)
+            took = f"{time.monotonic() - began:.0f} s{turn}"
+            said = f"failed ({took}): {reason}" if reason else f"synced ({took})"
+            bar.write(escaped(f"{number}/{len(todo)} {report.name(run)}: {said}"))
+            sys.stdout.flush()
+            bar.update()
 
 
 def _print(report: SyncReport) -> None:
     from alfred.report.tables import Column, print_table
 
-    piles = [report.synced, report.already_there, list(report.failed), report.running]
-    counts = [Counter(run.storage_dir.name for run in pile) for pile in piles]
+    piles = (report.synced, report.already_there, list(report.failed), report.running)
+    counts = [report.counts(pile) for pile in piles]
     names = sorted(set().union(*counts))
     if not names:
         return
@@ -289,7 +207,7 @@ def _print(report: SyncReport) -> None:
     print_table(columns, [(name, *(str(count[name]) for count in counts)) for name in names])
     if report.failed:
         print()
-        rows = [(run.name, reason) for run, reason in report.failed.items()]
+        rows = [(report.name(run), reason) for run, reason in report.failed.items()]
         print_table([Column("W&B run"), Column("reason")], rows, title="Failed")
 
 

@@ -137,7 +137,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _door(options: argparse.Namespace) -> int:
     outcome = export(**vars(options))
     what = "rows" if options.to in _TABLES else "values"
-    print(f"{outcome.where}: {outcome.runs} runs, {outcome.rows} {what}")
+    states = ", ".join(f"{n} {state.value}" for state, n in outcome.states.items())
+    print(f"{outcome.where}: {outcome.runs} runs ({states or 'none'}), {outcome.rows} {what}")
     for text in outcome.notes:
         cli.notice(text)
     return cli.NOT_ALL_DONE if outcome.passed_over else cli.DONE

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from alfred import files
 from alfred.analysis.cells import Kind
+from alfred.analysis.rows import Published
 from alfred.analysis.settings import Settings
 from alfred.errors import UsageError
+from alfred.storage.survey import Condition
 
 
 @dataclass(frozen=True)
@@ -38,16 +41,26 @@ class Order:
 
 @dataclass
 class Outcome:
-    """Where it is, how many runs and rows (of the table, or values) it has, and what a reader must know.
+    """Where it is, how many runs of each state and rows (of the table, or values) it has, and what a reader
+    must know.
 
     `passed_over` says in a sentence each which storage directories are missing.
     """
 
     where: str
-    runs: int = 0
+    states: Counter[Condition] = field(default_factory=Counter)
     rows: int = 0
     notes: list[str] = field(default_factory=list)
     passed_over: Sequence[str] = ()
+
+    @property
+    def runs(self) -> int:
+        """How many runs it has, of all states together."""
+        return self.states.total()
+
+    def count(self, one: Published) -> None:
+        """`one` was written."""
+        self.states[one.run.condition] += 1
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ def export(order: Order) -> Outcome:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(kinds)
             for one in published(order.storage_dirs, order.chosen, seen=order.writing):
-                outcome.runs += 1
+                outcome.count(one)
                 for part in parts(one, order.rows):
                     rows = list(zip(*filled(part, kinds).values(), strict=True))
                     writer.writerows(rows)

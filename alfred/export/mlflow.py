@@ -21,6 +21,12 @@ from alfred.storage.survey import Condition
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 
+# What MLflow is told, unless the user has said something else.
+_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # it waits for minutes before it says that a server is not there
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # who exports runs has not asked for reports about it
+    "DO_NOT_TRACK": "true",
+}
 _BATCH = 1000  # metrics that MLflow takes in one request
 _PARAMS = 100  # hyper-parameters that it takes in one
 _LONGEST = 500  # letters of a hyper-parameter's value that every MLflow takes
@@ -35,8 +41,8 @@ def export(order: Order) -> Outcome:
     left a part is removed and logged again. Raises MissingDependencyError without mlflow-skinny, sqlalchemy
     and alembic, PublishError if MLflow refuses something or can't be reached.
     """
-    # MLflow waits for minutes before it says that a server is not there.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
     try:
         import alembic  # noqa: F401
         import sqlalchemy.exc
@@ -74,7 +80,7 @@ def _log_all(client: Any, order: Order, outcome: Outcome) -> None:
                 there_already += 1
             else:
                 outcome.rows += _log(client, experiment, one, order.chosen.x_metric, left_out)
-                outcome.runs += 1
+                outcome.count(one)
                 infinite = infinite or _has_infinity(one)
     if there_already:
         outcome.notes.append(f"{there_already} runs were there already")

@@ -29,7 +29,7 @@ def export(order: Order) -> Outcome:
         columns: Columns = {name: [] for name in kinds}
         with pyarrow.parquet.ParquetWriter(str(place), schema) as writer:
             for one in published(order.storage_dirs, order.chosen, seen=order.writing):
-                outcome.runs += 1
+                outcome.count(one)
                 for part in parts(one, order.rows):
                     for name, values in filled(part, kinds).items():
                         columns[name] += values

@@ -41,7 +41,7 @@ def export(order: Order) -> Outcome:
             folder = place / one.name
             folder.mkdir(parents=True)
             outcome.rows += _write(one, folder, order.chosen.x_metric, left_out)
-            outcome.runs += 1
+            outcome.count(one)
     outcome.notes += note(left_out)
     return outcome
 

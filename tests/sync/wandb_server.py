@@ -6,6 +6,7 @@ import base64
 import contextlib
 import gzip
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -49,8 +50,7 @@ class WandbServer:
         self.keys: set[str] = set()
         self.fails = lambda path, text: None
         self.closed = threading.Event()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._http.daemon_threads = True
+        self._http = _Http(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
@@ -74,7 +74,7 @@ class WandbServer:
         if parts[0] == "upload":
             self.received[parts[1]].files["/".join(parts[2:])] = body
             return {}
-        raise KeyError(path)
+        raise LookupError(path)
 
     def _graphql(self, query: str, given: dict) -> dict:
         if "upsertBucket(" in query:
@@ -128,6 +128,16 @@ def serving() -> Iterator[WandbServer]:
         server.close()
 
 
+class _Http(ThreadingHTTPServer):
+    """Says nothing about clients that were killed while they were answered."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def _handler(server: WandbServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -145,7 +155,13 @@ def _handler(server: WandbServer) -> type[BaseHTTPRequestHandler]:
             if how in ("hang", "die"):
                 self.close_connection = True
                 return
-            self._send(how or 200, server.answer(path, body) if how is None else self._complaint(how))
+            if how is not None:
+                self._send(how, self._complaint(how))
+                return
+            try:
+                self._send(200, server.answer(path, body))
+            except LookupError:
+                self._send(404, {})
 
         do_GET = do_POST = do_PUT = _answer
 

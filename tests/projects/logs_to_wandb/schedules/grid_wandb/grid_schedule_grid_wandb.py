@@ -1,5 +1,5 @@
-ALG_NAMES = ["alpha"]
-TASK_NAMES = ["hill"]
+ALG_NAMES = ["walk"]
+TASK_NAMES = ["line"]
 SEEDS = [1, 2]
 
-VARIATIONS = {"lr": [0.1]}
+VARIATIONS = {"step": [0.1]}
