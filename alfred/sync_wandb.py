@@ -64,7 +64,7 @@ def sync_wandb(
     from alfred.utils.directory_tree import get_root
 
     if not timeout > 0:
-        raise UsageError(f"--timeout {timeout:g}: a number of seconds greater than 0 expected")
+        raise UsageError(f"--timeout {timeout:g} leaves no time: give a number of seconds greater than 0")
     set_up()
     report = SyncReport(get_root(root_dir).absolute())
     todo: list[WandbRun] = []
@@ -139,7 +139,7 @@ def _found(root: Path, tag: str) -> Iterator[tuple[WandbRun, bool]]:
         raise StorageError(f"the root directory {root} does not exist: give another --root_dir")
     tagged = [path for path in storage_dirs(root) if tag in path.name]
     if tag and not tagged:
-        raise NothingToDoError(f"no storage directory in {root} has {tag!r} in its name")
+        raise NothingToDoError(f"no storage directory in {root} has {tag!r} in its name: check --tag")
     for storage_dir in tagged:
         judge = Judge(storage_dir, this_process())
         for run in survey(storage_dir):
@@ -179,7 +179,7 @@ def _upload_turn(
 
     from alfred.report.tables import escaped
 
-    with tqdm(total=len(todo), desc="W&B runs", leave=False, disable=None) as bar:
+    with tqdm(total=len(todo), desc="W&B runs", unit="run", leave=False, disable=None) as bar:
         for number, run in enumerate(todo, start=1):
             began = time.monotonic()
             if reason := upload(run, bar.refresh):

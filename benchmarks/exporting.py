@@ -17,7 +17,7 @@ from alfred.utils.recorder import Recorder
 
 HOW_TO_READ = """Each run has recorded 1000 steps of two metrics; each export is a process of its own.
 
-    seconds   the whole export, with rows that are steps where it is a table
+    seconds   of processor time for the whole export, with rows that are steps where it is a table
     per run   milliseconds for each run
     growth    per run at this size / at the smallest: about 1 says that cost per run does not grow
     memory    the most that the process held, in MB
@@ -53,9 +53,9 @@ def lay_recorded(storage_dir: Path, size: int) -> None:
 
 def measure(name: str, root: Path, size: int) -> tuple[float, float]:
     order = Order(sorted(root.glob("Ab*")), settings(), "steps", str(root / f"exported_{name}"))
-    start = time.perf_counter()
+    start = time.process_time()
     outcome = TARGETS[name].export(order)
-    took = time.perf_counter() - start
+    took = time.process_time() - start
     assert outcome.runs == size, outcome
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return took, peak / (1024**2 if sys.platform == "darwin" else 1024)

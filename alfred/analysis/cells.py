@@ -31,6 +31,7 @@ class _Json(str):
 
 
 _KINDS = {type(None): Kind.NOTHING, bool: Kind.TRUTH, float: Kind.NUMBER, str: Kind.TEXT}
+_AS_THEY_ARE = {Kind.TRUTH, Kind.WHOLE, Kind.LARGE, Kind.TEXT}
 _TOGETHER = {
     frozenset((Kind.WHOLE, Kind.NUMBER)): Kind.NUMBER,
     frozenset((Kind.WHOLE, Kind.LARGE)): Kind.LARGE,
@@ -72,6 +73,11 @@ def both(one: Kind, other: Kind) -> Kind:
     if one is Kind.NOTHING:
         return other
     return _TOGETHER.get(frozenset((one, other)), Kind.MIXED)
+
+
+def cells(values: Sequence[Any], kind: Kind) -> Sequence[Any]:
+    """Plain values as a column of this kind has them."""
+    return values if kind in _AS_THEY_ARE else [cell(value, kind) for value in values]
 
 
 def cell(value: Any, kind: Kind) -> Any:

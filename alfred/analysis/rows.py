@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alfred.analysis.cells import Kind, both, cell, kind_of, plain
+from alfred.analysis.cells import Kind, both, cells, kind_of, plain
 from alfred.analysis.gather import Run, each_run
 from alfred.analysis.scores import score_run
 from alfred.analysis.settings import EVALUATION_RUNS, Settings
@@ -122,14 +122,11 @@ def parts(one: Published, rows: str) -> Iterator[Columns]:
         yield columns
 
 
-def filled(part: Columns, kinds: dict[str, Kind]) -> Columns:
+def filled(part: Columns, kinds: dict[str, Kind]) -> dict[str, Sequence[Any]]:
     """`part` with every column of the table, each cell as its column has it."""
     n_rows = max(map(len, part.values()), default=0)
     nothing = [None] * n_rows
-    return {
-        name: [cell(value, kind) for value in part[name]] if name in part else nothing
-        for name, kind in kinds.items()
-    }
+    return {name: cells(part[name], kind) if name in part else nothing for name, kind in kinds.items()}
 
 
 def steps_of(tape: Mapping[str, list[Any]], x_metric: str) -> list[int]:

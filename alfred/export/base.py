@@ -72,7 +72,7 @@ def whole(output: str) -> Iterator[Path]:
     path = Path(output)
     refuse_existing(path)
     if not path.parent.is_dir():
-        raise UsageError(f"--output {path}: the folder {path.parent} does not exist")
+        raise UsageError(f"--output {path}: the folder {path.parent} does not exist, make it first")
     temporary = files.temporary_name(path)
     try:
         yield temporary

@@ -58,7 +58,7 @@ def export(order: Order) -> Outcome:
         client = MlflowClient(tracking_uri=order.output)
         _log_all(client, order, outcome)
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        said = " ".join(str(error).split("\n")[0].split()) or type(error).__name__
         raise PublishError(
             f"MLflow at {order.output} can't be written to after {outcome.runs} runs: {said}"
         ) from error

@@ -36,7 +36,7 @@ def typed(root, tmp_path, monkeypatch, capsys):
 def test_the_default_is_a_csv_with_a_row_for_each_run(typed):
     status, output, errors = typed("--to=csv")
     assert status == 0, errors
-    assert output.splitlines()[0] == "runs.csv: 4 runs, 4 rows"
+    assert output.splitlines()[0] == "runs.csv: 4 runs (2 completed, 1 crashed, 1 waiting), 4 rows"
     with open("runs.csv", newline="") as file:
         assert [row["state"] for row in csv.DictReader(file)] == [
             "completed",
@@ -49,7 +49,7 @@ def test_the_default_is_a_csv_with_a_row_for_each_run(typed):
 def test_a_parquet_of_steps_goes_where_it_is_told(typed):
     status, output, errors = typed("--to=parquet", "--rows=steps", "--output=there.parquet")
     assert status == 0, errors
-    assert output.splitlines()[0] == "there.parquet: 4 runs, 23 rows"
+    assert output.splitlines()[0] == "there.parquet: 4 runs (2 completed, 1 crashed, 1 waiting), 23 rows"
     assert pyarrow.parquet.read_table("there.parquet").num_rows == 23
 
 
@@ -62,7 +62,7 @@ def test_tensorboard_gets_a_folder_for_each_run_that_recorded_something(typed):
         f"tensorboard/{FIRST}/experiment1/seed2",
         f"tensorboard/{SECOND}/experiment1/seed1",
     }
-    assert output.startswith("tensorboard: 3 runs, ")
+    assert output.startswith("tensorboard: 3 runs (2 completed, 1 crashed), ")
 
 
 def test_a_listed_directory_that_is_missing_is_passed_over_with_status_1(typed):
@@ -70,7 +70,7 @@ def test_a_listed_directory_that_is_missing_is_passed_over_with_status_1(typed):
     status, output, errors = typed("--to=csv", listing="other.txt")
     assert status == 1
     assert "Ju9_gone" in output + errors
-    assert "runs.csv: 3 runs, 3 rows" in output.splitlines()
+    assert "runs.csv: 3 runs (1 completed, 1 crashed, 1 waiting), 3 rows" in output.splitlines()
 
 
 def test_nothing_there_is_status_3_and_no_file(typed):

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 import venv
 from pathlib import Path
@@ -243,6 +244,7 @@ def wandb_processes(folder):
 def test_a_terminal_shows_a_bar_and_ctrl_c_ends_wandb_too(one_run, server):
     server.fails = lambda path, text: "hang"
     screen, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (40, 100))
     process = start(one_run, "sync", NOT_ASKED, stderr=terminal, WANDB_BASE_URL=server.url)
     deadline = time.monotonic() + LIMIT
     while not server.requests and time.monotonic() < deadline:
