@@ -8,8 +8,8 @@ BIN := .venv/bin
 LOWEST := .venv-lowest/bin
 # As many tests at once as there are cores; those of a file share what they set up.
 AT_ONCE := --numprocesses auto --dist loadfile
-# What calls numpy, scipy, matplotlib, rich and tqdm; the rest needs none of them.
-LIBRARIES_USED := tests/analysis tests/examples tests/figures tests/report tests/search tests/utils
+# What calls numpy, scipy, matplotlib, rich, tqdm and the extras; the rest needs none of them.
+LIBRARIES_USED := tests/analysis tests/examples tests/export tests/figures tests/report tests/search tests/utils
 
 .PHONY: help demo test test-all lint lowest bench pins upgrade clean setup servers
 

@@ -49,8 +49,10 @@ COMMANDS = {
     "plot": Command("alfred.make_plot_arrays", "draw every run of a storage directory as a small plot"),
     "retrain": Command("alfred.create_retrainbest", "prepare the best of a search again, with more seeds"),
     "benchmark": Command("alfred.benchmark", "summarize searches and compare them, or compare models"),
+    "sync": Command("alfred.sync_wandb", "upload offline W&B runs"),
     "copy": Command("alfred.copy_config", "prepare the runs of a search again, with parameters changed"),
     "update": Command("alfred.update_config_unique", "bring config_unique.json in line with config.json"),
+    "export": Command("alfred.commands.export", "what was recorded as tables, for TensorBoard, for MLflow"),
     "cancel": Command("alfred.commands.cancel", "end the jobs of a search on a cluster"),
     "status": Command("alfred.commands.status", "show what waits, runs, has ended and has crashed"),
     "doctor": Command(

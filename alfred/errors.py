@@ -8,6 +8,7 @@ AlfredError               a message of one line: what was found, where, what to 
 │   ├── RecorderError     a recorder file can't be read
 │   └── OvertakenError    a run was taken over by another process: its results must not be published
 ├── LaunchError           runs can't be started as asked
+├── PublishError          another program does not take what it is given
 ├── NothingToDoError      everything was passed over, nothing could be worked on
 └── MissingDependencyError  an optional package is needed and not installed
 
@@ -55,6 +56,10 @@ class OvertakenError(StorageError):
 
 class LaunchError(AlfredError):
     """Runs can't be started as asked."""
+
+
+class PublishError(AlfredError):
+    """Another program does not take what it is given."""
 
 
 class NothingToDoError(AlfredError):

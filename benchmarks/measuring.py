@@ -14,12 +14,12 @@ from pathlib import Path
 SEEDS_PER_EXPERIMENT = 10
 
 
-def options(description: str) -> argparse.Namespace:
+def options(description: str, sizes: str = "100,1000,10000") -> argparse.Namespace:
     """`--sizes`, `--repeats` and `--folder`, understood."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sizes", default="100,1000,10000", help="numbers of seed directories")
+    parser.add_argument("--sizes", default=sizes, help="numbers of seed directories")
     parser.add_argument("--repeats", type=int, default=3, help="the fastest of so many is printed")
     parser.add_argument("--folder", default=None, help="where to work: another file system, say NFS")
     asked = parser.parse_args()

@@ -15,6 +15,7 @@ SMALLEST = ["--sizes", "3", "--repeats", "1"]
     [
         ("claiming.py", SMALLEST, "ratio"),
         ("crash_report.py", SMALLEST, "growth"),
+        ("exporting.py", SMALLEST, "growth"),
         ("laying.py", SMALLEST, "ratio"),
         ("noop_launch.py", SMALLEST, "fork server, 2 processes"),
         ("recorder_saves.py", ["--steps", "20"], "folds"),

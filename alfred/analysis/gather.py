@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from alfred.storage.owners import this_process
 from alfred.storage.survey import Condition, Judge, survey
 from alfred.utils.recorder import Recorder
 
-__all__ = ["Run", "Search", "Series", "gather", "series", "values", "why_absent"]
+__all__ = ["Run", "Search", "Series", "each_run", "gather", "series", "values", "why_absent"]
 
 _FIRST = "train_recorder.pkl"
 
@@ -25,7 +25,7 @@ _FIRST = "train_recorder.pkl"
 class Run:
     """One run as the analysis sees it.
 
-    `tapes` are those of its recorders, train_recorder first; a record pairs only metrics of one tape.
+    `tapes` are those of its `recorders`, train_recorder first; a record pairs only metrics of one tape.
     `config` and `unique` are {} where they can't be read. `problem` says why its recorders can't be used:
     a file is cut short, or there is none although the run completed.
     """
@@ -38,6 +38,7 @@ class Run:
     unique: Mapping[str, Any]
     tapes: tuple[Tape, ...] = ()
     problem: str = ""
+    recorders: tuple[str, ...] = ()
 
     @property
     def tape(self) -> Tape:
@@ -94,21 +95,8 @@ def gather(
     storage_dir = Path(storage_dir)
     if not storage_dir.is_dir():
         raise StorageError(f"{storage_dir} does not exist")
-    wanted = None if metrics is None else frozenset(metrics)
-    judge = Judge(storage_dir, this_process())
     metadata = read_metadata(storage_dir)
-    runs = []
-    for found in survey(storage_dir):
-        seed_dir, condition = Path(found.seed_dir), judge.condition(found)
-        tapes: tuple[Tape, ...] = ()
-        problem = found.conflict
-        if every_condition or condition is Condition.COMPLETED:
-            tapes, problem = _read_tapes(seed_dir / "recorders", wanted)
-            problem = problem or found.conflict
-        if not tapes and not problem and condition is Condition.COMPLETED:
-            problem = f"no recorder file in {seed_dir / 'recorders'}"
-        config, unique = (read_record(seed_dir / name) for name in ("config.json", "config_unique.json"))
-        runs.append(Run(seed_dir, found.experiment, found.seed, condition, config, unique, tapes, problem))
+    runs = each_run(storage_dir, metrics, every_condition=every_condition)
     return Search(
         storage_dir=storage_dir,
         name=storage_dir.name,
@@ -118,6 +106,42 @@ def gather(
         kind=metadata.kind,
         runs=tuple(runs),
     )
+
+
+def each_run(
+    storage_dir: Path,
+    metrics: Iterable[str] | None = None,
+    *,
+    every_condition: bool = False,
+    with_tapes: bool = True,
+) -> Iterator[Run]:
+    """The runs of `gather`, one after the other, so that no more than one need be held in memory.
+
+    Without `with_tapes` no recorder is read: what is known of a run then is its state and configuration.
+    """
+    wanted = None if metrics is None else frozenset(metrics)
+    judge = Judge(storage_dir, this_process())
+    for found in survey(storage_dir):
+        seed_dir, condition = Path(found.seed_dir), judge.condition(found)
+        tapes: dict[str, Tape] = {}
+        problem = found.conflict
+        if with_tapes and (every_condition or condition is Condition.COMPLETED):
+            tapes, problem = _read_tapes(seed_dir / "recorders", wanted)
+            problem = problem or found.conflict
+            if not tapes and not problem and condition is Condition.COMPLETED:
+                problem = f"no recorder file in {seed_dir / 'recorders'}"
+        config, unique = (read_record(seed_dir / name) for name in ("config.json", "config_unique.json"))
+        yield Run(
+            seed_dir,
+            found.experiment,
+            found.seed,
+            condition,
+            config,
+            unique,
+            tuple(tapes.values()),
+            problem,
+            tuple(tapes),
+        )
 
 
 def series(run: Run, x_metric: str, y_metric: str) -> Series | None:
@@ -154,9 +178,10 @@ def why_absent(run: Run, *metrics: str) -> str:
     return f"no {' and no '.join(absent)} recorded" if absent else f"no {' with '.join(metrics)} recorded"
 
 
-def _read_tapes(recorders: Path, wanted: frozenset[str] | None) -> tuple[tuple[Tape, ...], str]:
-    """The tapes of a run, as far as they are needed for the metrics wanted, and what is wrong with one."""
-    tapes: list[Tape] = []
+def _read_tapes(recorders: Path, wanted: frozenset[str] | None) -> tuple[dict[str, Tape], str]:
+    """The tapes of a run by the names of their recorders, as far as they are needed for the metrics wanted,
+    and what is wrong with one."""
+    tapes: dict[str, Tape] = {}
     problem = ""
     paths = sorted(recorders.glob("*.pkl"), key=lambda path: (path.name != _FIRST, path.name))
     for path in paths:
@@ -165,7 +190,8 @@ def _read_tapes(recorders: Path, wanted: frozenset[str] | None) -> tuple[tuple[T
         except RecorderError as error:
             problem = problem or str(error)
             continue
-        tapes.append(tape if wanted is None else {name: tape[name] for name in tape if name in wanted})
+        kept = tape if wanted is None else {name: tape[name] for name in tape if name in wanted}
+        tapes[path.stem] = kept
         if wanted is not None and wanted <= tape.keys():
             break
-    return tuple(tapes), problem
+    return tapes, problem

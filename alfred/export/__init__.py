@@ -1,0 +1,1 @@
+"""What was recorded, written for other programs: one file for each of them."""
