@@ -6,6 +6,7 @@ other processes, must find a tree in which no run is lost or doubled, and bring 
 
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ from alfred.storage.more_seeds import lay_seeds
 from alfred.storage.owners import this_process
 from alfred.storage.survey import storage_dirs, survey
 from alfred.utils.recorder import Recorder
+
+
+@pytest.fixture
+def tmp_path(in_memory):
+    return in_memory
 
 
 @pytest.fixture(autouse=True)
@@ -163,7 +169,7 @@ def go_back(storage_dir):
     found = find(storage_dir, me.owner)
     time = [0.0]
     watch([found], me.owner, clock=lambda: time[0], sleep=lambda s: time.__setitem__(0, time[0] + s))
-    recovery.put_back(found, me, clean_crashes=True)
+    recovery.put_back(found, me, clean_crashes=True, sleep=lambda seconds: None)
     me.close()
     assert found.failed == []
 
@@ -270,10 +276,12 @@ LAYINGS = {
 def test_killed_before_any_change_of_laying(what, child, tmp_path):
     """All of it is there or nothing, and all that is there is worked through by the next launch."""
     steps, code, sizes = 0, -9, set()
+    (name,) = lay_search(tmp_path / "storage", [plan("t")])
     while code == -9:
         steps += 1
         root, listed = tmp_path / f"storage{steps}", tmp_path / f"list_searches_{steps}.txt"
-        (name,) = lay_search(root, [plan("t")], listed)
+        shutil.copytree(tmp_path / "storage", root)
+        listed.write_text(f"{name}\n")
         code = child(lambda r=root, n=name, at=listed: LAYINGS[what](r, n, at), kill_before=steps)
         laying.recover(root)
         found = storage_dirs(root)
