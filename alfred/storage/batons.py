@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -44,12 +45,17 @@ def claim(seed_dir: str, owner: str) -> bool:
 
     Raises:
         ConflictError: beside the baton taken stood another, or it is no plain file; it was put back.
+        OSError: no answer; the run may be the owner's all the same (`may_be_mine`).
     """
     mine = running(owner)
     if not _move(seed_dir, WAITING_BATON, mine):
         return False
-    found = [baton for baton in listed(seed_dir, lambda batons: batons == [mine]) if baton != mine]
-    plain = not os.path.islink(f"{seed_dir}/{mine.name}") and os.path.isfile(f"{seed_dir}/{mine.name}")
+    try:
+        found = [baton for baton in listed(seed_dir, lambda batons: batons == [mine]) if baton != mine]
+        plain = stat.S_ISREG(os.lstat(f"{seed_dir}/{mine.name}").st_mode)
+    except OSError:
+        _move(seed_dir, mine, WAITING_BATON)
+        raise
     if not found and plain:
         return True
     _move(seed_dir, mine, WAITING_BATON)
@@ -76,6 +82,15 @@ def is_mine(seed_dir: str | Path, owner: str) -> bool:
         return running(owner).name in os.listdir(seed_dir)
     except FileNotFoundError:
         return False
+
+
+def may_be_mine(seed_dir: str | Path, owner: str) -> bool:
+    """As `is_mine`, True as well where there is no answer: such a run's owner keeps its lease, so that it is
+    found dead at once when it has ended."""
+    try:
+        return is_mine(seed_dir, owner)
+    except OSError:
+        return True
 
 
 def finish(seed_dir: Path, owner: str) -> None:
@@ -229,8 +244,14 @@ def _was_mine(seed_dir: str | Path, target: Baton) -> bool:
 
 
 def _move_or_raise(seed_dir: Path, source: Baton, target: Baton) -> None:
-    if not _move(seed_dir, source, target) and not _was_done(seed_dir, target, source.owner):
-        raise _overtaken(seed_dir)
+    try:
+        if _move(seed_dir, source, target) or _was_done(seed_dir, target, source.owner):
+            return
+    except OSError:
+        if not _was_done(seed_dir, target, source.owner):
+            raise
+        return
+    raise _overtaken(seed_dir)
 
 
 def _was_done(seed_dir: Path, target: Baton, owner: str) -> bool:
