@@ -19,7 +19,7 @@ import shutil
 import sys
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,12 +34,15 @@ from alfred.launchers.memory import Memory
 from alfred.launchers.queue import Claimed, Queue
 from alfred.launchers.tasks import Ended
 from alfred.launchers.wire import WireReader
-from alfred.storage import attempts, leases, recovery
+from alfred.storage import attempts, laying, leases, recovery, retrains
+from alfred.storage.creation import Experiment, Preparation, lay_more, lay_search
 from alfred.storage.findings import find
 from alfred.storage.flags import COMPLETED_BATON, State, look
 from alfred.storage.leases import Leases
 from alfred.storage.leftovers import find_leftovers
+from alfred.storage.more_seeds import lay_seeds
 from alfred.storage.owners import read_owner, this_process
+from alfred.storage.survey import storage_dirs, survey
 from alfred.utils.recorder import Recorder, fold_files
 
 HERE = Path(__file__).parent
@@ -143,8 +146,7 @@ def told(work):
     except errors.AlfredError as error:
         line = str(error)
     except OSError as error:  # as cli.run says it
-        assert error.filename, f"an error without a path: {error!r}"
-        line = f"{os.fsdecode(error.filename)}: {error.strerror}"
+        line = f"{os.fsdecode(error.filename or '')}: {error.strerror}"
     assert "\n" not in line
     assert "/" in line, f"no path is named: {line}"
     return Told(line=line)
@@ -364,19 +366,17 @@ def test_an_error_of_any_call_of(name, lay, child, tmp_path):
         with failing(case, folder) as seen:
             outcome = told(lambda: work(actor))
         check(actor, outcome, seen)
+        if number % 2:  # the error has passed while the launcher still lives; else when it is gone
+            for _, state in actor.endings.note_again():
+                assert state is not State.RUNNING
+                assert actor.lines == []
+                ops.leave(actor.seed_dir, actor.me)
+            assert not actor.endings.open
         actor.me.close()
         return seen, outcome
 
     assert child(lambda: results.write_bytes(pickle.dumps(all_cases(do)))) == 0
-    done = pickle.loads(results.read_bytes())
-    problems = []
-    for number, (case, problem) in enumerate(done):
-        problem = problem or afterwards(name, tmp_path / str(number))
-        shutil.rmtree(tmp_path / str(number))
-        if problem:
-            problems.append(f"{case}:\n{problem}")
-    print(len(done), "cases")
-    assert not problems, report(problems)
+    look_at(results, lambda folder: afterwards(name, folder))
 
 
 flushed = []  # calls of syncfs, which is not among those counted
@@ -404,24 +404,108 @@ def all_cases(do):
 
 
 def afterwards(name, root):
-    """The next commands, once the error has passed; what was wrong then."""
+    """The next commands, once the error has passed."""
     storage_dir = root / NAME
     seed_dir = storage_dir / "experiment1/seed1"
-    try:
-        ops.is_whole(storage_dir, before_adoption=name == "adopt")
-        assert find(storage_dir, this_process()).doubtful == [], "nobody could tell whether it is dead"
-        made = set(storage_dir.rglob("*.tmp"))
-        assert {found.path for found in find_leftovers(storage_dir)} == made
-        ops.go_on(storage_dir)
-        assert look(seed_dir) == COMPLETED_BATON
-        kept = [name for name in os.listdir(leases.owners_dir(storage_dir)) if not name.endswith(".tmp")]
-        assert kept == []
-        if name not in ("claim", "begin"):
-            assert "weights" in ops.weights_in(seed_dir)
-    except Exception:
-        return traceback.format_exc()
-    return ""
+    ops.is_whole(storage_dir, before_adoption=name == "adopt")
+    assert find(storage_dir, this_process()).doubtful == [], "nobody could tell whether it is dead"
+    made = set(storage_dir.rglob("*.tmp"))
+    assert {found.path for found in find_leftovers(storage_dir)} == made
+    ops.go_on(storage_dir)
+    assert look(seed_dir) == COMPLETED_BATON
+    kept = [name for name in os.listdir(leases.owners_dir(storage_dir)) if not name.endswith(".tmp")]
+    assert kept == []
+    if name not in ("claim", "begin"):
+        assert "weights" in ops.weights_in(seed_dir)
 
 
-def report(problems):
-    return f"{len(problems)} cases went wrong:\n" + "\n".join(problems[:3])
+def look_at(results, go_on):
+    """Let the next commands go on after every case; nothing may be wrong with any."""
+    done, problems = pickle.loads(results.read_bytes()), []
+    for number, (case, problem) in enumerate(done):
+        folder = results.with_name(str(number))
+        try:
+            go_on(folder)
+        except Exception:
+            problem = problem or traceback.format_exc()
+        shutil.rmtree(folder)
+        if problem:
+            problems.append(f"{case}:\n{problem}")
+    print(len(done), "cases")
+    assert not problems, f"{len(problems)} of {len(done)} cases went wrong:\n" + "\n".join(problems[:3])
+
+
+# --- what lays directories
+
+
+def plan(task, first=0):
+    experiments = (Experiment({"lr": first}, {"lr": first}, (10,)),)
+    return Preparation("a", task, "grid_x", "grid", experiments, variations={"lr": [first]})
+
+
+def lay_retrain(root, name, listed):
+    with contextlib.closing(Leases(this_process())) as me, retrains.reserved(root / name, me) as mine:
+        assert mine
+        return lay_search(root, [replace(plan("t"), desc="retrainBestNo1_x", origin=name)], listed)
+
+
+# name: what is done, how many runs stand then where one stood before
+LAYINGS = {
+    "a search": (lambda root, name, listed: lay_search(root, [plan("u")], listed), 2),
+    "more experiments": (lambda root, name, listed: lay_more(root, name, plan("t", 2)), 2),
+    "more seeds": (lambda root, name, listed: lay_seeds(root, name, [1], 2), 3),
+    "a retrain": (lay_retrain, 2),
+    "what was cut short": (lambda root, name, listed: laying.recover(root, tell=told_lines.append), 2),
+}
+told_lines = []
+
+
+@pytest.mark.parametrize("what", sorted(LAYINGS))
+def test_an_error_of_any_call_of_laying(what, child, tmp_path, monkeypatch):
+    """All of it is there or nothing; when it is said to be there it is."""
+    monkeypatch.setenv("PATH", "")  # no git to be asked for a name
+    work, size = LAYINGS[what]
+    results, template = tmp_path / "results", tmp_path / "template"
+    (name,) = lay_search(template, [plan("t")])
+
+    def die_with_a_journal(folder):
+        laying.LayingFolder._carry_out = lambda *args: os.kill(os.getpid(), 9)
+        lay_search(folder, [plan("u")], folder / "list_x.txt")
+
+    def do(case, number):
+        root = tmp_path / str(number)
+        shutil.copytree(template, root)
+        listed = root / "list_x.txt"
+        listed.write_text(f"{name}\n")
+        told_lines.clear()
+        with failing(case, root) as seen:
+            outcome = told(lambda: work(root, name, listed))
+        assert all("/" in line and "\n" not in line for line in told_lines)
+        if not (outcome.line or told_lines):
+            assert runs_in(root) == (size, size)
+            assert len(listed.read_text().split()) == len(storage_dirs(root))
+        return seen, outcome
+
+    def go_on(root):
+        lines = []
+        laying.recover(root, tell=lines.append)
+        assert lines == []
+        found = storage_dirs(root)
+        assert (root / "list_x.txt").read_text().split() == [path.name for path in found]
+        assert runs_in(root)[0] in (1, size)
+        assert {found.path for found in find_leftovers(root)} == set(root.rglob("*.tmp"))
+        for storage_dir in found:
+            ops.go_on(storage_dir)
+        assert not list((root / ".alfred").glob("laying.*"))
+        assert [name for name in os.listdir(root / ".alfred/owners") if not name.endswith(".tmp")] == []
+
+    if what == "what was cut short":
+        assert child(lambda: die_with_a_journal(template)) == -9
+    assert child(lambda: results.write_bytes(pickle.dumps(all_cases(do)))) == 0
+    look_at(results, go_on)
+
+
+def runs_in(root):
+    """How many runs stand in a root, and how many of them wait."""
+    runs = [run for storage_dir in storage_dirs(root) for run in survey(storage_dir)]
+    return len(runs), sum(run.baton is not None and run.baton.state is State.WAITING for run in runs)
