@@ -65,8 +65,8 @@ class InProcessLauncher:
                 while left >= 1 and not self._stopping and (claimed := queue.claim()):
                     left -= 1
                     death = self._do(claimed, plan)
-                    queue.let_go(claimed)
-                    if claimed not in self._open:  # else the lease proves us dead once we have ended
+                    if claimed not in self._open:  # else it is ours, and our lease proves us dead afterwards
+                        queue.let_go(claimed)
                         leases.drop(claimed.storage_dir)
                     if death is not None and same_deaths.ended(claimed, death):
                         queue.close(claimed.storage_dir)
