@@ -183,6 +183,25 @@ def _lock(handle: int) -> None:
         time.sleep(0.01)
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Inside the block no other process is in one under the same path: a lock on a file, which is there only
+    meanwhile and ends with its process. Where the server locks no files it excludes nobody."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        _lock(handle)
+        with contextlib.suppress(FileNotFoundError):  # who had it before has removed it
+            if os.path.samestat(os.fstat(handle), os.stat(path)):
+                break
+        os.close(handle)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        os.close(handle)
+
+
 def server_time(folder: Path) -> float:
     """What the clock of the file server says, told from a file made in `folder` for it. Raises OSError."""
     probe = temporary_name(folder / "clock")
