@@ -131,7 +131,11 @@ class Worker:
         return False
 
     def _begin(self, slot: _Slot, claimed: Claimed) -> Active | None:
-        readable, writable = os.pipe()
+        try:
+            readable, writable = os.pipe()
+        except OSError as error:  # too many open files
+            self._give_up(claimed, error)
+            return None
         try:
             begun = notes.begin(Path(claimed.seed_dir), self.leases.owner, self.starter.versions())
             kills = self.memory.kills()

@@ -9,6 +9,12 @@ from alfred.storage.findings import find
 from alfred.storage.owners import this_process
 
 OBSTACLE = "(dir_tree.seed_dir / 'COMPLETED').mkdir()"  # no file can be renamed over a folder
+NO_LEASE = """
+import shutil
+owners = dir_tree.storage_dir / ".alfred/owners"
+shutil.rmtree(owners)
+owners.write_text("no folder")
+"""
 OUT_OF_THE_WAY = "(dir_tree.storage_dir / 'experiment1/seed1/COMPLETED').rmdir()"
 
 
@@ -45,3 +51,14 @@ def test_a_run_whose_end_could_not_be_noted_is_known_for_dead_at_once_when_its_l
     clean = ("--storage_name", storage_dir.name, "--ask_for_validation", "false")
     assert client.run(*clean, module="alfred.clean_interrupted").returncode == 0
     assert flags(storage_dir) == ["UNHATCHED"]
+
+
+def test_figures_that_cannot_be_begun_are_told_and_end_no_launch(client):
+    client = client("scripted")
+    storage_dir = client.lay(NO_LEASE, drawn=False)
+    other = client.lay("pass", id="Ab2")
+    (client.folder / "list.txt").write_text(f"{storage_dir.name}\n{other.name}\n")
+    ran = client.run("--from_file", "list.txt")
+    assert f"{storage_dir.name}: plots could not be begun: [Errno 17] File exists: " in ran.stdout
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert flags(storage_dir) == flags(other) == ["COMPLETED"]
