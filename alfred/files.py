@@ -253,6 +253,20 @@ def _sync(handle: int) -> None:
         os.close(handle)
 
 
+def put_in_place(made: Path, place: Path) -> bool:
+    """Give a folder that is not empty its name; False where another, not empty either, has that already."""
+    found = os.stat(made)
+    try:
+        retry(lambda: os.rename(made, place))
+    except OSError as error:
+        if _is_same(place, found):  # done, and only the answer got lost
+            return True
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
+
+
 def flush_filesystem(folder: str | Path) -> None:
     """Wait until all that was written below `folder` is on disk: one call for any number of files."""
     if sys.platform == "linux":
@@ -295,12 +309,12 @@ def _replace(temporary: Path, path: Path) -> None:
     try:
         retry(lambda: os.replace(temporary, path))
     except OSError:
-        if not _is_file(path, made):
+        if not _is_same(path, made):
             raise
 
 
-def _is_file(path: Path, made: os.stat_result) -> bool:
-    """Whether a name is that of this file, which nobody has written to since."""
+def _is_same(path: Path, made: os.stat_result) -> bool:
+    """Whether a name is that of this file or folder, in which nobody has changed anything since."""
     try:
         found = os.stat(path)
     except OSError:
