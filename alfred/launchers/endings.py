@@ -145,6 +145,8 @@ class Endings:
 
     def _note(self, active: Active, how: str) -> None:
         if not batons.is_mine(active.claimed.seed_dir, self._owner.name):
+            if batons.is_put_back(active.claimed.seed_dir, self._owner.name):
+                return  # noted before that failed halfway
             raise OvertakenError(f"{active.name} was taken over by another process: nothing is published")
         record: dict[str, Any] = {"process": active.pid, "how": how}
         if active.ended:

@@ -85,12 +85,17 @@ def is_mine(seed_dir: str | Path, owner: str) -> bool:
 
 
 def may_be_mine(seed_dir: str | Path, owner: str) -> bool:
-    """As `is_mine`, True as well where there is no answer: such a run's owner keeps its lease, so that it is
-    found dead at once when it has ended."""
+    """Whether it is the owner's, running or being put back, or there is no answer: then the owner keeps its
+    lease, so that it is found dead at once when it has ended."""
     try:
-        return is_mine(seed_dir, owner)
+        return is_mine(seed_dir, owner) or is_put_back(seed_dir, owner)
     except OSError:
         return True
+
+
+def is_put_back(seed_dir: str | Path, owner: str) -> bool:
+    """Whether the owner has begun to put the run back."""
+    return resetting(owner).name in os.listdir(seed_dir)
 
 
 def finish(seed_dir: Path, owner: str) -> None:
@@ -184,13 +189,19 @@ def adopt_all(seed_dirs: Iterable[Path], me: str, sleep: Callable[[float], None]
 def _adopt(seed_dir: Path, me: str) -> bool:
     adopted = running("adopted")
     try:
-        files.create(seed_dir / adopted.name)
+        handle = os.open(seed_dir / adopted.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
         return False  # another cleaner's
-    if len(batons_among(files.retry(lambda: os.listdir(seed_dir)))) > 1:
-        (seed_dir / adopted.name).unlink()
-        return False
-    return reap(seed_dir, adopted, me, death=False) is not None
+    try:
+        os.close(handle)
+        if len(batons_among(files.retry(lambda: os.listdir(seed_dir)))) > 1:
+            (seed_dir / adopted.name).unlink()
+            return False
+        return reap(seed_dir, adopted, me, death=False) is not None
+    except OSError:  # bare it is found at once the next time, adopted by nobody it would have to be watched
+        with contextlib.suppress(OSError):
+            (seed_dir / adopted.name).unlink()
+        raise
 
 
 def _left_report(seed_dir: Path, dead: str) -> bool:

@@ -178,8 +178,12 @@ def recover(
     finished is told in a line and stays for the next command: nothing that stands waits for it.
     """
     me = observer or this_process()
-    laying = _laying(root)
-    known = {*laying, *_names(owners_dir(root))}
+    try:
+        laying = _laying(root)
+        known = {*laying, *_names(owners_dir(root))}
+    except OSError as error:  # a lease must not be removed that may prove something
+        tell(f"whether a preparation was cut short in {root} is not known: {error}")
+        return []
     dead = [name for name in sorted(known) if name in silent or judge(root, name, me) is Verdict.DEAD]
     done = []
     for name in dead:
@@ -210,9 +214,13 @@ def _finished(root: Path, dead: str) -> bool:
 
 def in_doubt(root: Path, observer: Owner) -> list[Suspect]:
     """The preparations that only silence can prove dead: they were begun on another machine."""
+    try:
+        names = sorted(_laying(root))
+    except OSError:  # `recover` has told it
+        return []
     return [
         Suspect(root, name, root / ".alfred" / f"{_PREFIX}{name}")
-        for name in sorted(_laying(root))
+        for name in names
         if judge(root, name, observer) is Verdict.DOUBT
     ]
 
@@ -224,8 +232,8 @@ def _laying(root: Path) -> set[str]:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return os.listdir(folder)
-    except OSError:
+        return files.retry(lambda: os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

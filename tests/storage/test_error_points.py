@@ -49,6 +49,7 @@ HERE = Path(__file__).parent
 ops = SimpleNamespace(**runpy.run_path(str(HERE / "operations.py")))
 system = SimpleNamespace(**runpy.run_path(str(HERE / "system_calls.py")))
 NAME = "Ab1_any_thing_grid_x"
+TWINS = (errno.EDQUOT, errno.ESTALE)  # answered as ENOSPC and EIO are: tried at every second call
 STAYING = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE)
 LOST = {
     **dict.fromkeys(("rename", "replace", "unlink", "remove", "rmdir"), errno.ENOENT),
@@ -84,9 +85,10 @@ class Case:
 def cases_of(seen):
     """Every case for the calls that an operation made."""
     for call in seen:
+        twins = () if call.number % 2 else TWINS
         about = f"{call.name} of {'/'.join(call.path.split('/')[-3:])}"
         for code in system.ERRORS:
-            if call.may_fail_with(code):
+            if call.may_fail_with(code) and code not in twins:
                 yield Case(call.number, about, code, "once")
                 if code in STAYING and (call.changes or code != errno.EACCES):
                     yield Case(call.number, about, code, "staying")
@@ -418,7 +420,8 @@ def afterwards(name, root):
     storage_dir = root / NAME
     seed_dir = storage_dir / "experiment1/seed1"
     ops.is_whole(storage_dir, before_adoption=name == "adopt")
-    assert find(storage_dir, this_process()).doubtful == [], "nobody could tell whether it is dead"
+    in_doubt = {run.baton.owner for run in find(storage_dir, this_process()).doubtful}
+    assert in_doubt <= {"adopted"}, "nobody could tell whether it is dead"
     made = set(storage_dir.rglob("*.tmp"))
     assert {found.path for found in find_leftovers(storage_dir)} == made
     ops.go_on(storage_dir)
