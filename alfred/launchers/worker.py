@@ -94,8 +94,9 @@ class Worker:
             return True
         if self._last_look or self._stopping or self._signals:
             return False
+        if self._note_again(stopping=False):
+            return True
         self._last_look = True
-        self._note_again(self._stopping)
         self._hook_caller.call_where_ended(self.plan.storage_dirs)
         return self._hook_caller.take_in()
 
@@ -326,10 +327,12 @@ class Worker:
         if active.ended and active.ended.status is None:
             self._lost_a_server()
 
-    def _note_again(self, stopping: bool) -> None:
-        """Runs whose end could not be noted stay ours, with our lease, until it can."""
-        for active, state in self._endings.note_again():
+    def _note_again(self, stopping: bool) -> bool:
+        """Runs whose end could not be noted stay ours until it can be; whether one has been now."""
+        noted = list(self._endings.note_again())
+        for active, state in noted:
             self._settle(active, state, stopping)
+        return bool(noted)
 
     def _settle(self, active: Active, state: State, stopping: bool) -> None:
         """What follows from the end of a run, once that is noted."""

@@ -45,6 +45,7 @@ from alfred.storage.owners import read_owner, this_process
 from alfred.storage.survey import storage_dirs, survey
 from alfred.utils.recorder import Recorder, fold_files
 
+pytestmark = pytest.mark.timeout(600)  # some hundred cases each, whatever else the machine does
 HERE = Path(__file__).parent
 ops = SimpleNamespace(**runpy.run_path(str(HERE / "operations.py")))
 system = SimpleNamespace(**runpy.run_path(str(HERE / "system_calls.py")))
