@@ -11,7 +11,7 @@ from alfred.launchers import notes
 from alfred.storage import batons, chores, leases, recovery
 from alfred.storage.creation import Experiment, Preparation, lay_more, lay_search
 from alfred.storage.findings import find, watch
-from alfred.storage.flags import COMPLETED_BATON, batons_among
+from alfred.storage.flags import COMPLETED_BATON, CRASHED_BATON, batons_among
 from alfred.storage.leases import Leases
 from alfred.storage.more_seeds import lay_seeds
 from alfred.storage.owners import this_process
@@ -163,7 +163,8 @@ def go_on(storage_dir):
             for name in [folder, *(os.path.join(folder, name) for name in names)]:
                 os.utime(name, (1e9, 1e9))
     go_back(storage_dir)
-    go_back(storage_dir)  # what has died for the third time waits again only now
+    if CRASHED_BATON in [run.baton for run in survey(storage_dir)]:  # what has died for the third time
+        go_back(storage_dir)
     me = Leases(this_process())
     for run in survey(storage_dir):
         if run.baton != COMPLETED_BATON:
