@@ -257,7 +257,7 @@ def _lay(root: Path, plans: Sequence[Retrain], report: RetrainReport) -> None:
                 mine.append(plan.search_dir)
             else:
                 report.passed_over.append(_taken(plan.search_dir))
-        laying.recover(root)
+        laying.recover(root, tell=lambda text: None)  # told already
         mine = _without_retrain(mine, report)
         todo = [plan for plan in plans if plan.search_dir in mine]
         if todo:

@@ -14,7 +14,7 @@ import stat
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ _TEMPORARY = re.compile(r"\..*\.([0-9]{1,10})-([0-9a-f]{8})?[0-9a-f]{8}\.tmp", r
 # A shared file system gives these answers now and then although nothing is wrong with the request.
 _PASSING_ERRORS = {errno.ESTALE, errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EINTR}
 _PAUSES = (0.02, 0.1, 0.5)
+_NO_FILE = {errno.ENOENT, errno.ELOOP, errno.ENXIO}  # removed meanwhile, a symlink, a socket
 _LOCK_TRIES = 3000  # half a minute
 
 
@@ -41,13 +42,24 @@ def retry(call: Callable[[], T]) -> T:
     return call()
 
 
+@contextlib.contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Let an error of what is done with an open file, which names none, name this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = os.fspath(path)
+        raise
+
+
 def read_whole(path: str | Path, most: int = 1 << 28) -> bytes:
     """The content of a plain file of at most `most` bytes; OSError for anything else.
 
     A pipe or a device, in the place of a file, would keep its reader waiting or never end.
     """
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(handle, "rb") as file:
+    with naming(path), open(handle, "rb") as file:
         status = os.fstat(handle)
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -92,12 +104,13 @@ def create(path: Path, data: bytes = b"", *, durable: bool = True) -> None:
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     handle = os.open(path, flags, 0o666)
-    try:
-        _write_all(handle, data)
-        if durable:
-            os.fsync(handle)
-    finally:
-        os.close(handle)
+    with naming(path):
+        try:
+            _write_all(handle, data)
+            if durable:
+                os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -107,9 +120,11 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     try:
         create(temporary, data)
         _replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError) and error.errno is not None:  # nobody knows the other name
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     sync_folder(path.parent)
 
@@ -132,22 +147,27 @@ def append_lines(path: str | Path, lines: Iterable[str]) -> None:
     if not data:
         return
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-    try:
-        _lock(handle)
-        size = os.fstat(handle).st_size
-        cut_off = os.pread(handle, 4096, max(0, size - 4096)).rpartition(b"\n")[2]
-        if data.startswith(cut_off):
-            data = data[len(cut_off) :]
-        elif cut_off:
-            data = b"\n" + data
+    with naming(path):
         try:
-            _write_all(handle, data)
-            os.fsync(handle)
-        except OSError:
-            os.ftruncate(handle, size)
-            raise
-    finally:
-        os.close(handle)
+            _lock(handle)
+            _append(handle, data)
+        finally:
+            os.close(handle)
+
+
+def _append(handle: int, data: bytes) -> None:
+    size = os.fstat(handle).st_size
+    cut_off = os.pread(handle, 4096, max(0, size - 4096)).rpartition(b"\n")[2]
+    if data.startswith(cut_off):
+        data = data[len(cut_off) :]
+    elif cut_off:
+        data = b"\n" + data
+    try:
+        _write_all(handle, data)
+        os.fsync(handle)
+    except OSError:
+        os.ftruncate(handle, size)
+        raise
 
 
 def _lock(handle: int) -> None:
@@ -163,6 +183,25 @@ def _lock(handle: int) -> None:
         time.sleep(0.01)
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Inside the block no other process is in one under the same path: a lock on a file, which is there only
+    meanwhile and ends with its process. Where the server locks no files it excludes nobody."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        _lock(handle)
+        with contextlib.suppress(FileNotFoundError):  # who had it before has removed it
+            if os.path.samestat(os.fstat(handle), os.stat(path)):
+                break
+        os.close(handle)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        os.close(handle)
+
+
 def server_time(folder: Path) -> float:
     """What the clock of the file server says, told from a file made in `folder` for it. Raises OSError."""
     probe = temporary_name(folder / "clock")
@@ -176,34 +215,56 @@ def server_time(folder: Path) -> float:
 
 def sync_folder(folder: str | Path) -> None:
     """Wait until the names in `folder` are on disk, where the file system can tell."""
-    try:
+    with contextlib.suppress(OSError):  # some can't; there the rename itself is all there is
         handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def sync_tree(folder: str | Path) -> None:
+    """Wait until every file below `folder` is on disk; symlinks are not followed. What can't be opened (its
+    owner may not read it) gets there with the whole file system."""
+    closed: list[OSError] = []
+    for parent, _, names in os.walk(folder, onerror=closed.append):
+        for name in names:
+            path = os.path.join(parent, name)
+            try:
+                handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            except OSError as error:
+                closed.append(error)
+                continue
+            with naming(path):
+                _sync(handle)
+        sync_folder(parent)
+    if any(error.errno not in _NO_FILE for error in closed):
+        flush_filesystem(folder)
+
+
+def _sync(handle: int) -> None:
+    """To disk, where that means anything, and close."""
     try:
         os.fsync(handle)
-    except OSError:
-        pass  # some file systems can't sync a folder; there the rename itself is all there is
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):
+            raise
     finally:
         os.close(handle)
 
 
-def sync_tree(folder: str | Path) -> None:
-    """Wait until every file below `folder` is on disk; symlinks are not followed."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                handle = os.open(os.path.join(parent, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            except OSError:
-                continue  # removed meanwhile, a symlink or a socket
-            try:
-                os.fsync(handle)
-            except OSError as error:
-                if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):
-                    raise
-            finally:
-                os.close(handle)
-        sync_folder(parent)
+def put_in_place(made: Path, place: Path) -> bool:
+    """Give a folder that is not empty its name; False where another, not empty either, has that already."""
+    found = os.stat(made)
+    try:
+        retry(lambda: os.rename(made, place))
+    except OSError as error:
+        if _is_same(place, found):  # done, and only the answer got lost
+            return True
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
 
 
 def flush_filesystem(folder: str | Path) -> None:
@@ -242,20 +303,23 @@ def remove_tree(path: Path) -> None:
 
 
 def _replace(temporary: Path, path: Path) -> None:
-    """Where a shared file system lost the answer to a rename that it had done, the second try finds no
-    source: nobody else can have taken that away."""
-    tries = 0
-
-    def rename() -> None:
-        nonlocal tries
-        tries += 1
-        os.replace(temporary, path)
-
+    """Where a shared file system lost the answer to a rename that it had done, what is asked for once more is
+    not there: then the file itself tells, under its new name."""
+    made = os.stat(temporary)
     try:
-        retry(rename)
-    except FileNotFoundError:
-        if tries == 1:
+        retry(lambda: os.replace(temporary, path))
+    except OSError:
+        if not _is_same(path, made):
             raise
+
+
+def _is_same(path: Path, made: os.stat_result) -> bool:
+    """Whether a name is that of this file or folder, in which nobody has changed anything since."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino, found.st_mtime_ns) == (made.st_dev, made.st_ino, made.st_mtime_ns)
 
 
 def _write_all(handle: int, data: bytes) -> None:

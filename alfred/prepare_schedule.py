@@ -68,6 +68,7 @@ def prepare_schedule(
     from alfred.project import load_project
     from alfred.search.plan import plan_search
     from alfred.search.schedule import load_schedule
+    from alfred.storage import laying
     from alfred.utils.directory_tree import get_root
 
     if add_seeds is not None or storage_name is not None or experiments is not None:
@@ -80,6 +81,7 @@ def prepare_schedule(
     schedule = load_schedule(schedule_file, load_project())
     root = Path.cwd() / get_root(root_dir)
     _check_writable(schedule, root, takes_list=add_to_folder is None)
+    laying.recover(root)
     target = _find_target(schedule, desc, add_to_folder, root)
     sampling_seed = _sampling_seed(schedule, sampling_seed)
     plans = plan_search(schedule, target.pairs, target.desc, sampling_seed=sampling_seed, resample=resample)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,15 @@ from alfred.storage.owners import Owner
 Say = Callable[[Path | None, str], None]
 
 
+@dataclass(frozen=True)
+class _Open:
+    """An end that could not be noted, and what was said of it."""
+
+    active: Active
+    stopping: bool
+    text: str
+
+
 class Endings:
     """Notes the ends of one owner's runs and counts them in `report`."""
 
@@ -33,12 +43,53 @@ class Endings:
         self._memory = memory
         self._report = report
         self._say = say
+        self.open: dict[Claimed, _Open] = {}
 
     def conclude(self, active: Active, stopping: bool) -> State:
         """Give the baton the name that tells how the run ended; the state that it is in now.
 
-        `stopping`: the launcher was told to end, so that a run that was cut off waits again.
+        `stopping`: the launcher was told to end, so that a run that was cut off waits again. What the disk
+        refuses to note is `open` then, and noted by `note_again` once that is possible.
         """
+        try:
+            return self._conclude(active, stopping)
+        except OSError as error:
+            text = f"{active.name}: its end could not be noted: {error}"
+            self.open[active.claimed] = _Open(active, stopping, text)
+            self.pass_over(text)
+        return State.RUNNING
+
+    def note_again(self) -> Iterator[tuple[Active, State]]:
+        """Try once more to note the ends that are open; those that are noted now, and their states."""
+        for claimed, one in list(self.open.items()):
+            with contextlib.suppress(OSError):
+                state = self._conclude(one.active, one.stopping)
+                del self.open[claimed]
+                self._report.passed_over.remove(one.text)
+                yield one.active, state
+
+    def give_up(self, claimed: Claimed, error: Exception, *, for_now: bool = False) -> bool:
+        """A run that could not even be started waits again; `for_now`: it will be tried once more. False: it
+        may still be this owner's, since the disk refused that."""
+        text = f"{name_of(claimed)} could not be started: {error}"
+        if for_now:
+            self._say(claimed.storage_dir, text)
+        else:
+            self.pass_over(text)
+        try:
+            batons.release(Path(claimed.seed_dir), self._owner.name, f"could not be started: {error}")
+        except OvertakenError:
+            pass
+        except OSError:
+            return False
+        return True
+
+    def pass_over(self, text: str) -> None:
+        """Something could not be worked on."""
+        self._report.passed_over.append(text)
+        self._say(None, text)
+
+    def _conclude(self, active: Active, stopping: bool) -> State:
         server_lost = active.ended is not None and active.ended.status is None
         try:
             if active.done and not active.told:
@@ -49,24 +100,7 @@ class Endings:
         except OvertakenError as error:
             self._report.overtaken += 1
             self._say(active.claimed.storage_dir, str(error))
-        except OSError as error:
-            self.pass_over(f"{active.name}: its end could not be noted: {error}")
         return State.RUNNING
-
-    def give_up(self, claimed: Claimed, error: Exception, *, for_now: bool = False) -> None:
-        """A run that could not even be started waits again; `for_now`: it will be tried once more."""
-        text = f"{name_of(claimed)} could not be started: {error}"
-        if for_now:
-            self._say(claimed.storage_dir, text)
-        else:
-            self.pass_over(text)
-        with contextlib.suppress(OSError, OvertakenError):
-            batons.release(Path(claimed.seed_dir), self._owner.name, f"could not be started: {error}")
-
-    def pass_over(self, text: str) -> None:
-        """Something could not be worked on."""
-        self._report.passed_over.append(text)
-        self._say(None, text)
 
     def _complete(self, active: Active) -> State:
         self._note(active, "completed")
@@ -111,6 +145,8 @@ class Endings:
 
     def _note(self, active: Active, how: str) -> None:
         if not batons.is_mine(active.claimed.seed_dir, self._owner.name):
+            if batons.is_put_back(active.claimed.seed_dir, self._owner.name):
+                return  # noted before that failed halfway
             raise OvertakenError(f"{active.name} was taken over by another process: nothing is published")
         record: dict[str, Any] = {"process": active.pid, "how": how}
         if active.ended:

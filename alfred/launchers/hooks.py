@@ -53,9 +53,13 @@ class HookCaller:
             for chore, hook in self._hooks.items():
                 if (storage_dir, chore) in self._tried:
                     continue
-                self._leases.hold(storage_dir)
-                if not self._begin(storage_dir, chore, hook):
-                    self._leases.drop(storage_dir)
+                try:
+                    self._leases.hold(storage_dir)
+                    if not self._begin(storage_dir, chore, hook):
+                        self._leases.drop(storage_dir)
+                except OSError as error:  # if it was taken the lease stays, and proves us dead afterwards
+                    self._tried.add((storage_dir, chore))
+                    self._fail(storage_dir, f"{chore} could not be begun: {error}")
 
     def take_in(self) -> bool:
         """Note the hooks that have ended; whether any is still being done."""
@@ -99,9 +103,20 @@ class HookCaller:
         self._called[pid] = _Called(storage_dir, chore, readable)
         return True
 
+    def _fail(self, storage_dir: Path, text: str) -> None:
+        self.failed += 1
+        self._say(storage_dir, f"{storage_dir.name}: {text}")
+
     def _end(self, called: _Called, status: int) -> None:
         with os.fdopen(called.said, errors="replace") as pipe:
             said = pipe.read()
+        try:
+            self._note(called, status, said)
+            self._leases.drop(called.storage_dir)
+        except OSError as error:
+            self._fail(called.storage_dir, f"the end of {called.chore} could not be noted: {error}")
+
+    def _note(self, called: _Called, status: int, said: str) -> None:
         if status == 0:
             chores.done(called.storage_dir, called.chore, self._leases.owner)
             for line in said.splitlines():
@@ -112,10 +127,8 @@ class HookCaller:
             self._say(called.storage_dir, f"{called.storage_dir.name}: {text}")
         else:  # the next launch tries again
             chores.give_back(called.storage_dir, called.chore, self._leases.owner)
-            self.failed += 1
             why = said or f"its process ended with status {os.waitstatus_to_exitcode(status)}"
-            self._say(called.storage_dir, f"{called.storage_dir.name}: {called.chore} failed: {why}")
-        self._leases.drop(called.storage_dir)
+            self._fail(called.storage_dir, f"{called.chore} failed: {why}")
 
     def _all_ended(self, storage_dir: Path) -> bool:
         try:

@@ -45,6 +45,7 @@ class InProcessLauncher:
         self._project = project
         self._report = LaunchReport()
         self._log = LaunchLog(owner.name)
+        self._open: set[Claimed] = set()  # runs whose end could not be noted
         self._in_main = False
         self._handlers = project_handlers()
         self._memory = Memory()
@@ -64,8 +65,9 @@ class InProcessLauncher:
                 while left >= 1 and not self._stopping and (claimed := queue.claim()):
                     left -= 1
                     death = self._do(claimed, plan)
-                    queue.let_go(claimed)
-                    leases.drop(claimed.storage_dir)
+                    if claimed not in self._open:  # else it is ours, and our lease proves us dead afterwards
+                        queue.let_go(claimed)
+                        leases.drop(claimed.storage_dir)
                     if death is not None and same_deaths.ended(claimed, death):
                         queue.close(claimed.storage_dir)
                         self._log(claimed.storage_dir, same_deaths.told(claimed, death))
@@ -103,6 +105,7 @@ class InProcessLauncher:
             self._report.overtaken += 1
             self._log(claimed.storage_dir, str(error))
         except OSError as error:
+            self._open.add(claimed)
             self._pass_over(f"{name_of(claimed)}: its end could not be noted: {error}")
         return None
 

@@ -87,6 +87,8 @@ class Queue:
         except (ConflictError, OSError) as error:
             self._skipped.add(seed_dir)
             self._pass_over(f"{seed_dir} is passed over: {error}")
+            if isinstance(error, OSError) and batons.may_be_mine(seed_dir, self._leases.owner.name):
+                self._leases.hold(Path(seed_dir).parent.parent)  # for good
             return False
 
 

@@ -94,6 +94,8 @@ class Worker:
             return True
         if self._last_look or self._stopping or self._signals:
             return False
+        if self._note_again(stopping=False):
+            return True
         self._last_look = True
         self._hook_caller.call_where_ended(self.plan.storage_dirs)
         return self._hook_caller.take_in()
@@ -130,7 +132,11 @@ class Worker:
         return False
 
     def _begin(self, slot: _Slot, claimed: Claimed) -> Active | None:
-        readable, writable = os.pipe()
+        try:
+            readable, writable = os.pipe()
+        except OSError as error:  # too many open files
+            self._give_up(claimed, error)
+            return None
         try:
             begun = notes.begin(Path(claimed.seed_dir), self.leases.owner, self.starter.versions())
             kills = self.memory.kills()
@@ -165,9 +171,10 @@ class Worker:
         server_lost = isinstance(error, ForkServerGoneError)
         if not server_lost:
             self._queue.skip(claimed.seed_dir)
-        self._endings.give_up(claimed, error, for_now=server_lost)
+        waits = self._endings.give_up(claimed, error, for_now=server_lost)
         self._queue.let_go(claimed, again=server_lost)
-        self.leases.drop(claimed.storage_dir)
+        if waits:  # else the lease stays and proves us dead once we have ended
+            self.leases.drop(claimed.storage_dir)
         if server_lost:
             self._lost_a_server()
         elif isinstance(error, AlfredError):  # the project can't be loaded any more
@@ -199,6 +206,7 @@ class Worker:
                 if slot.active:
                     slot.active.kill()
                     self._conclude(slot, stopping=True)
+            self._note_again(stopping=True)
             self._hook_caller.cancel()
             signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
@@ -291,6 +299,7 @@ class Worker:
             self._next_fence = now + self.leases.owner.beat
             with contextlib.suppress(OSError):
                 self.leases.restore()
+            self._note_again(self._stopping)
         for active in [slot.active for slot in self._slots if slot.active and not slot.active.ended]:
             if now >= active.kill_at or (fence and not self._is_mine(active)):
                 active.kill()
@@ -313,6 +322,20 @@ class Worker:
         active.end_leftovers()
         self.display.ended(active.name)
         state = self._endings.conclude(active, stopping)
+        if active.claimed not in self._endings.open:
+            self._settle(active, state, stopping)
+        if active.ended and active.ended.status is None:
+            self._lost_a_server()
+
+    def _note_again(self, stopping: bool) -> bool:
+        """Runs whose end could not be noted stay ours until it can be; whether one has been now."""
+        noted = list(self._endings.note_again())
+        for active, state in noted:
+            self._settle(active, state, stopping)
+        return bool(noted)
+
+    def _settle(self, active: Active, state: State, stopping: bool) -> None:
+        """What follows from the end of a run, once that is noted."""
         self.tally.moved(State.RUNNING, state)
         if state is State.COMPLETED and self.plan.walltime:
             self.plan.walltime.learn(time.monotonic() - active.begun.since)
@@ -327,5 +350,3 @@ class Worker:
         busy = any(other.active.claimed.storage_dir == storage_dir for other in self._slots if other.active)
         if not (busy or stopping or self._queue.is_open(storage_dir)):
             self._hook_caller.call_where_ended([storage_dir])
-        if active.ended and active.ended.status is None:
-            self._lost_a_server()

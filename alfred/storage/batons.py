@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -44,12 +45,17 @@ def claim(seed_dir: str, owner: str) -> bool:
 
     Raises:
         ConflictError: beside the baton taken stood another, or it is no plain file; it was put back.
+        OSError: no answer; the run may be the owner's all the same (`may_be_mine`).
     """
     mine = running(owner)
     if not _move(seed_dir, WAITING_BATON, mine):
         return False
-    found = [baton for baton in listed(seed_dir, lambda batons: batons == [mine]) if baton != mine]
-    plain = not os.path.islink(f"{seed_dir}/{mine.name}") and os.path.isfile(f"{seed_dir}/{mine.name}")
+    try:
+        found = [baton for baton in listed(seed_dir, lambda batons: batons == [mine]) if baton != mine]
+        plain = stat.S_ISREG(os.lstat(f"{seed_dir}/{mine.name}").st_mode)
+    except OSError:
+        _move(seed_dir, mine, WAITING_BATON)
+        raise
     if not found and plain:
         return True
     _move(seed_dir, mine, WAITING_BATON)
@@ -76,6 +82,20 @@ def is_mine(seed_dir: str | Path, owner: str) -> bool:
         return running(owner).name in os.listdir(seed_dir)
     except FileNotFoundError:
         return False
+
+
+def may_be_mine(seed_dir: str | Path, owner: str) -> bool:
+    """Whether it is the owner's, running or being put back, or there is no answer: then the owner keeps its
+    lease, so that it is found dead at once when it has ended."""
+    try:
+        return is_mine(seed_dir, owner) or is_put_back(seed_dir, owner)
+    except OSError:
+        return True
+
+
+def is_put_back(seed_dir: str | Path, owner: str) -> bool:
+    """Whether the owner has begun to put the run back."""
+    return resetting(owner).name in os.listdir(seed_dir)
 
 
 def finish(seed_dir: Path, owner: str) -> None:
@@ -169,13 +189,19 @@ def adopt_all(seed_dirs: Iterable[Path], me: str, sleep: Callable[[float], None]
 def _adopt(seed_dir: Path, me: str) -> bool:
     adopted = running("adopted")
     try:
-        files.create(seed_dir / adopted.name)
+        handle = os.open(seed_dir / adopted.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
         return False  # another cleaner's
-    if len(batons_among(files.retry(lambda: os.listdir(seed_dir)))) > 1:
-        (seed_dir / adopted.name).unlink()
-        return False
-    return reap(seed_dir, adopted, me, death=False) is not None
+    try:
+        os.close(handle)
+        if len(batons_among(files.retry(lambda: os.listdir(seed_dir)))) > 1:
+            (seed_dir / adopted.name).unlink()
+            return False
+        return reap(seed_dir, adopted, me, death=False) is not None
+    except OSError:  # bare it is found at once the next time, adopted by nobody it would have to be watched
+        with contextlib.suppress(OSError):
+            (seed_dir / adopted.name).unlink()
+        raise
 
 
 def _left_report(seed_dir: Path, dead: str) -> bool:
@@ -229,8 +255,14 @@ def _was_mine(seed_dir: str | Path, target: Baton) -> bool:
 
 
 def _move_or_raise(seed_dir: Path, source: Baton, target: Baton) -> None:
-    if not _move(seed_dir, source, target) and not _was_done(seed_dir, target, source.owner):
-        raise _overtaken(seed_dir)
+    try:
+        if _move(seed_dir, source, target) or _was_done(seed_dir, target, source.owner):
+            return
+    except OSError:
+        if not _was_done(seed_dir, target, source.owner):
+            raise
+        return
+    raise _overtaken(seed_dir)
 
 
 def _was_done(seed_dir: Path, target: Baton, owner: str) -> bool:

@@ -47,7 +47,7 @@ def take(storage_dir: Path, chore: str, me: Owner) -> bool:
 
 
 def done(storage_dir: Path, chore: str, me: Owner) -> bool:
-    """Mark a chore of one's own as done; False when it was taken over."""
+    """Mark a chore of one's own as done; False when it was taken over, or the answer got lost."""
     folder = _folder(storage_dir, chore)
     return _move(folder / (RUNNING_PREFIX + me.name), folder / DONE)
 

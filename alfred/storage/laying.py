@@ -11,12 +11,12 @@ import dataclasses
 import errno
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from alfred import files
-from alfred.errors import StorageError
+from alfred.errors import StorageError, say
 from alfred.storage import chores, preparations
 from alfred.storage.leases import Leases, Suspect, Verdict, judge, owners_dir
 from alfred.storage.owners import Owner, this_process
@@ -44,7 +44,7 @@ class LayingFolder:
     @classmethod
     def make(cls, root: Path, owner: Owner) -> LayingFolder:
         """A new one; what earlier preparations left behind is dealt with first."""
-        recover(root, owner)
+        recover(root, owner, tell=lambda text: None)  # the command has told it already
         folder = cls._signed(root, owner)
         try:
             folder.path.mkdir(exist_ok=True)  # nobody else makes this name: an answer may have got lost
@@ -65,10 +65,13 @@ class LayingFolder:
         folder = cls._signed(root, this_process())
         try:
             files.retry(lambda: os.rename(root / ".alfred" / f"{_PREFIX}{dead}", folder.path))
-        except FileNotFoundError:
-            if not folder.path.is_dir():  # else it is done, and only the answer got lost
-                folder._let_go()
+        except OSError as error:
+            if folder.path.is_dir():  # it is done, and only the answer got lost
+                return folder
+            folder._let_go()
+            if isinstance(error, FileNotFoundError):
                 return None
+            raise
         return folder
 
     def commit(self, moves: Sequence[Move], list_file: Path | None, lines: Sequence[str]) -> None:
@@ -85,7 +88,7 @@ class LayingFolder:
         except OSError as error:
             raise StorageError(
                 f"what was prepared for {self.root} is not all in its place: {error.strerror or error} "
-                f"({error.filename or list_file}); put that right, and the next preparation there finishes it"
+                f"({error.filename or list_file}); put that right, and the next command there finishes it"
             ) from error
 
     def abandon(self) -> None:
@@ -94,9 +97,18 @@ class LayingFolder:
             if "journal.json" not in os.listdir(self.path):
                 self._remove()
 
-    def finish_or_remove(self) -> None:
-        """What the next command does with a folder whose owner is dead; StorageError for a journal that can't
-        be what a preparation wrote. What may have been carried out by half is never removed."""
+    def give_back(self, dead: str) -> None:
+        """What can't be finished now goes back to its dead owner, for the next command."""
+        with contextlib.suppress(OSError):  # else we are the dead owner by then
+            os.rename(self.path, self.root / ".alfred" / f"{_PREFIX}{dead}")
+            self._let_go()
+
+    def finish_or_remove(self, found: Path) -> None:
+        """What the next command does with a folder whose owner is dead, `found` under this name. What may
+        have been carried out by half is never removed.
+
+        StorageError for a journal that can't be what a preparation wrote, or when it can't be carried out.
+        """
         if "journal.json" not in os.listdir(self.path):
             self._remove()
             return
@@ -108,9 +120,17 @@ class LayingFolder:
             listed = None if list_file is None else _list_file(list_file)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise StorageError(
-                f"{self.path}/journal.json is damaged: look what is in the folder, then remove it"
+                f"{found}/journal.json is damaged: look what is in the folder, then remove it"
             ) from error
-        self._carry_out(moves, listed, lines)
+        try:
+            self._carry_out(moves, listed, lines)
+        except OSError as error:
+            names = sorted({Path(move.target).parts[0] for move in moves})
+            raise StorageError(
+                f"the preparation of {' and '.join(names)} in {self.root} was cut short and can't be "
+                f"finished now: {error.strerror or error} ({error.filename or found}); put that right, and "
+                "the next command finishes it"
+            ) from error
 
     def _remove(self) -> None:
         files.remove_tree(self.path)
@@ -146,29 +166,61 @@ class LayingFolder:
                 raise
 
 
-def recover(root: Path, observer: Owner | None = None, silent: Collection[str] = ()) -> list[str]:
+def recover(
+    root: Path,
+    observer: Owner | None = None,
+    silent: Collection[str] = (),
+    tell: Callable[[str], object] = lambda text: say(f"notice: {text}"),
+) -> list[str]:
     """Finish or remove what preparations that are proven dead left in a root; their owners' names.
 
-    `silent` are owners of other machines that were watched and found dead (see `in_doubt`).
+    `silent` are owners of other machines that were watched and found dead (see `in_doubt`). What can't be
+    finished is told in a line and stays for the next command: nothing that stands waits for it.
     """
     me = observer or this_process()
-    laying = _laying(root)
-    known = {*laying, *_names(owners_dir(root))}
+    try:
+        laying = _laying(root)
+        known = {*laying, *_names(owners_dir(root))}
+    except OSError as error:  # a lease must not be removed that may prove something
+        tell(f"whether a preparation was cut short in {root} is not known: {error}")
+        return []
     dead = [name for name in sorted(known) if name in silent or judge(root, name, me) is Verdict.DEAD]
     done = []
     for name in dead:
-        if name in laying and (folder := LayingFolder.take_over(root, name)):
-            folder.finish_or_remove()
-            done.append(name)
-        (owners_dir(root) / name).unlink(missing_ok=True)
+        try:
+            if name in laying and _finished(root, name):
+                done.append(name)
+            (owners_dir(root) / name).unlink(missing_ok=True)
+        except StorageError as error:
+            tell(str(error))
+        except OSError as error:
+            left = root / ".alfred" / f"{_PREFIX}{name}" if name in laying else owners_dir(root) / name
+            tell(f"{left} could not be dealt with: {error.strerror or error} ({error.filename})")
     return done
+
+
+def _finished(root: Path, dead: str) -> bool:
+    """Finish or remove what a dead owner left; False when somebody else does it."""
+    folder = LayingFolder.take_over(root, dead)
+    if folder is None:
+        return False
+    try:
+        folder.finish_or_remove(root / ".alfred" / f"{_PREFIX}{dead}")
+    except (OSError, StorageError):
+        folder.give_back(dead)
+        raise
+    return True
 
 
 def in_doubt(root: Path, observer: Owner) -> list[Suspect]:
     """The preparations that only silence can prove dead: they were begun on another machine."""
+    try:
+        names = sorted(_laying(root))
+    except OSError:  # `recover` has told it
+        return []
     return [
         Suspect(root, name, root / ".alfred" / f"{_PREFIX}{name}")
-        for name in sorted(_laying(root))
+        for name in names
         if judge(root, name, observer) is Verdict.DOUBT
     ]
 
@@ -180,8 +232,8 @@ def _laying(root: Path) -> set[str]:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return os.listdir(folder)
-    except OSError:
+        return files.retry(lambda: os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

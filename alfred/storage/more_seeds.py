@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -129,12 +128,10 @@ def _reserve(storage_dir: Path, experiments: Sequence[int], how_many: int) -> tu
         record = {"experiments": list(experiments), "seeds": list(seeds), "laid": time_stamp()}
         files.create(made / "seeds.json", (json.dumps(record) + "\n").encode())
         try:
-            os.rename(made, place)
-            return seeds
-        except OSError:
+            if files.put_in_place(made, place):
+                return seeds
+        finally:
             files.remove_tree(made)
-            if not place.exists():
-                raise
     raise StorageError(f"no new seeds could be reserved in {folder}")
 
 

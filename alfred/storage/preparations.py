@@ -48,12 +48,10 @@ def reserve(storage_dir: Path, record: Mapping[str, Any], how_many: int) -> Rese
         made.mkdir()
         files.create(made / "preparation.json", _text({**dataclasses.asdict(reserved), **record}))
         try:
-            os.rename(made, folder / str(first))
-            return reserved
-        except OSError:
+            if files.put_in_place(made, folder / str(first)):
+                return reserved
+        finally:
             files.remove_tree(made)
-            if not (folder / str(first)).exists():
-                raise
     raise StorageError(f"no numbers for new experiments could be reserved in {folder}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def put_back(
     clean_crashes: bool = False,
     keep_files: bool = False,
     each: Callable[[], object] = lambda: None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> list[str]:
     """Reset the runs found dead, those without any baton and, if asked, the crashed ones.
 
@@ -53,7 +55,7 @@ def put_back(
             each()
         if found.bare:
             with _noting(found, str(found.storage_dir)):
-                found.put_back += _adopt(found, me.owner)
+                found.put_back += _adopt(found, me.owner, sleep)
             each()
         for run in found.crashed if clean_crashes else ():
             with _noting(found, run.seed_dir):
@@ -182,12 +184,12 @@ def _end_processes(run: Run, baton: Baton) -> bool:
     return not session.isdigit() or processes.kill_session(int(session), token)
 
 
-def _adopt(found: Findings, me: Owner) -> list[str]:
+def _adopt(found: Findings, me: Owner, sleep: Callable[[float], None]) -> list[str]:
     """Put back the runs without any baton, unless another cleaner is at it."""
     if not chores.take(found.storage_dir, chores.CLEANING, me):
         return []
     try:
-        adopted = batons.adopt_all([Path(run.seed_dir) for run in found.bare], me.name)
+        adopted = batons.adopt_all([Path(run.seed_dir) for run in found.bare], me.name, sleep)
     finally:
         chores.give_back(found.storage_dir, chores.CLEANING, me)
     return [str(path) for path in adopted]

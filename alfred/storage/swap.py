@@ -1,7 +1,9 @@
 """Replacing a whole folder of results: the old one stays until the new one is complete.
 
-The new folder is built under another name, becomes `.alfred/<name>.ready` by one rename, and then takes the
-place of the old one. A swap that was cut short is finished by the next call.
+The new folder is built under another name and becomes `.alfred/<name>.ready` by one rename. Then, under a
+lock, the old one becomes `.alfred/<name>.old` and the new one takes its place. Whatever is cut short, by
+those names the next call knows what is what: one that is ready is the newest, and an old one counts only
+where no other stands.
 """
 
 from __future__ import annotations
@@ -36,16 +38,25 @@ def replace_folder(target: Path, build: Callable[[Path], None]) -> None:
 
 
 def finish_swap(target: Path) -> None:
-    """Put a folder that is ready in the place of `target`; nothing to do where none is."""
-    ready = _ready(target)
-    if not ready.is_dir():
+    """Put a folder that is ready in the place of `target`; nothing to do where no swap was begun."""
+    ready, old = _ready(target), _old(target)
+    if not (ready.is_dir() or old.is_dir()):
         return
-    old = files.temporary_name(ready)
-    taken = _moved(target, old)
-    if not _moved(ready, target) and taken:  # somebody else was faster, and what was taken may be the new one
-        _moved(old, target)
+    gone = [files.temporary_name(ready), files.temporary_name(ready)]
+    with files.locked(ready.with_name(f"{target.name}.lock")):
+        if ready.is_dir():
+            if os.path.lexists(target):
+                if old.is_dir():
+                    _moved(old, gone[0])
+                _moved(target, old)
+            _moved(ready, target)
+        if not os.path.lexists(target):  # taken too late, where nothing is locked: then it is the newest
+            _moved(old, target)
+        elif old.is_dir():
+            _moved(old, gone[1])
     files.sync_folder(target.parent)
-    files.remove_tree(old)
+    for folder in gone:
+        files.remove_tree(folder)
 
 
 def _moved(source: Path, target: Path) -> bool:
@@ -61,3 +72,7 @@ def _moved(source: Path, target: Path) -> bool:
 
 def _ready(target: Path) -> Path:
     return target.parent / ".alfred" / f"{target.name}.ready"
+
+
+def _old(target: Path) -> Path:
+    return target.parent / ".alfred" / f"{target.name}.old"

@@ -158,8 +158,9 @@ class _StorageLook:
                 self._note(Kind.EMPTY, self._dir / f"experiment{number}")
         self._look_at_leases()
         self._look_at_chores(now)
-        if (self._dir / ".alfred" / "summary.ready").is_dir():
-            self._note(Kind.SWAP, self._dir / ".alfred" / "summary.ready")
+        for name in ("summary.ready", "summary.old"):
+            if (self._dir / ".alfred" / name).is_dir():
+                self._note(Kind.SWAP, self._dir / ".alfred" / name)
 
     def _note(self, kind: Kind, path: str | Path, detail: str = "") -> None:
         self._found.damages.append(Damage(kind, self._dir, Path(path), detail))

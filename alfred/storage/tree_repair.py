@@ -13,6 +13,7 @@ from alfred import files
 from alfred.errors import StorageError
 from alfred.storage import chores, laying, leases, swap
 from alfred.storage.leases import Leases, Verdict
+from alfred.storage.owners import Owner
 from alfred.storage.survey import survey
 from alfred.storage.tree_checks import held_chores
 from alfred.storage.tree_damage import EXPLAINED, Damage, Kind
@@ -49,7 +50,7 @@ class _Mender:
     def mend(self, damage: Damage) -> None:
         match damage.kind:
             case Kind.LAYING:
-                laying.recover(damage.storage_dir, self._me.owner)
+                _finish_preparations(damage.storage_dir, self._me.owner)
             case Kind.SWAP:
                 swap.finish_swap(damage.storage_dir / "summary")
             case Kind.CHORE:
@@ -83,6 +84,13 @@ class _Mender:
         of_chores = {owner for _, owner in held_chores(storage_dir)}
         if lease.name not in self._runs_of[storage_dir] | of_chores:
             lease.unlink(missing_ok=True)
+
+
+def _finish_preparations(root: Path, me: Owner) -> None:
+    told: list[str] = []
+    laying.recover(root, me, tell=told.append)
+    if told:
+        raise StorageError("; ".join(told))
 
 
 def _remove_temporary(path: Path) -> None:

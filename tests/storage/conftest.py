@@ -2,7 +2,9 @@
 
 import os
 import runpy
+import shutil
 import signal
+import tempfile
 import traceback
 from pathlib import Path
 
@@ -29,6 +31,19 @@ def _start(work, *before):
 
 def _exit_code(pid):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.fixture
+def in_memory(tmp_path):
+    """A folder that is gone afterwards, in memory where the system has such a place: for tests that change
+    thousands of files, none of which has to outlive a power loss."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    folder = Path(tempfile.mkdtemp(prefix="alfred-test-", dir=memory))
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

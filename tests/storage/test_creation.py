@@ -185,9 +185,34 @@ def test_a_journal_that_leads_out_of_the_root_is_refused_by_name(tmp_path, child
         os.kill(os.getpid(), 9)
 
     assert child(work) == -9
-    with pytest.raises(StorageError, match=r"laying\..*journal.json is damaged: look what is in the folder"):
-        laying.recover(root)
+    told = []
+    for _ in range(2):  # it stays where it is, under its name
+        assert laying.recover(root, tell=told.append) == []
+        (folder,) = (root / ".alfred").glob("laying.*")
+        assert told.pop() == f"{folder}/journal.json is damaged: look what is in the folder, then remove it"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_preparation_that_cannot_be_finished_is_named_and_holds_up_nothing(tmp_path, child, capsys):
+    root, listed = tmp_path / "storage", tmp_path / "list_searches_x.txt"
+
+    def die_with_a_journal():
+        LayingFolder._carry_out = lambda *args: os.kill(os.getpid(), 9)
+        lay_search(root, [a_plan()], listed)
+
+    assert child(die_with_a_journal) == -9
+    listed.mkdir()
+    assert laying.recover(root) == []
+    line = capsys.readouterr().err
+    assert line.startswith("alfred: notice: the preparation of No1_")
+    assert f"was cut short and can't be finished now: Is a directory ({listed}); put that right" in line
+    (name,) = lay_search(root, [a_plan("b")])
+    assert is_whole(root / name)
+    listed.rmdir()
+    assert len(laying.recover(root)) == 1
+    (found,) = listed.read_text().split()
+    assert {path.name for path in storage_dirs(root)} == {name, found}
+    assert not list((root / ".alfred").glob("laying.*"))
 
 
 def test_a_preparation_of_many_thousand_moves_is_finished_too(tmp_path, child):
@@ -221,7 +246,7 @@ def test_what_the_disk_refuses_is_said_in_one_line_that_names_the_root(tmp_path)
 def test_an_end_that_fails_is_told_truly_and_finished_next_time(tmp_path):
     root, listed = tmp_path / "storage", tmp_path / "list_searches_x.txt"
     listed.mkdir()
-    with pytest.raises(StorageError, match="the next preparation there finishes it"):
+    with pytest.raises(StorageError, match="the next command there finishes it"):
         lay_search(root, [a_plan()], listed)
     assert len(storage_dirs(root)) == 1
 

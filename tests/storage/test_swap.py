@@ -91,6 +91,33 @@ def test_processes_that_replace_the_same_folder_at_once_leave_one_of_theirs_whol
     assert not (target.parent / ".alfred" / "summary.ready").exists()
 
 
+def test_one_that_came_late_and_was_killed_leaves_the_new_folder_to_the_next_call(target, child):
+    """Another process finishes the swap, without heeding a lock, between this one's look and its first
+    rename, and it is killed when it finds that out."""
+    ready = target.parent / ".alfred" / "summary.ready"
+    ready.mkdir(parents=True)
+    fill(ready, "new")
+
+    def die_beside_another():
+        renames = []
+
+        def act(event, args):
+            if event == "os.rename" and os.fspath(args[0]) != str(ready):
+                renames.append(args)
+                if len(renames) == 1:
+                    finish_swap(target)
+                    renames[1:] = []
+                elif os.fspath(args[1]) == str(target):
+                    os.kill(os.getpid(), 9)
+
+        sys.addaudithook(act)
+        finish_swap(target)
+
+    assert child(die_beside_another) == -9
+    finish_swap(target)
+    assert content(target) == whole("new")
+
+
 def test_one_that_comes_late_to_a_swap_does_not_take_the_new_folder_away(target, child):
     """Another process finishes the swap between this one's look and its first rename."""
     ready = target.parent / ".alfred" / "summary.ready"
