@@ -55,7 +55,7 @@ def read_whole(path: str | Path, most: int = 1 << 28) -> bytes:
             raise OSError(errno.EINVAL, "it is no plain file", str(path))
         if status.st_size > most:
             raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MiB", str(path))
-        return file.read(most)
+        return file.read(status.st_size)  # asked for `most`, it would take that much memory first
 
 
 def temporary_name(path: Path) -> Path:
