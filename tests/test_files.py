@@ -185,6 +185,14 @@ def test_a_list_is_appended_to_where_the_file_system_knows_no_locks(tmp_path, mo
     assert (tmp_path / "list.txt").read_text() == "one\n"
 
 
+def test_a_small_file_is_read_where_little_memory_may_be_had(tmp_path):
+    (tmp_path / "small").write_text("{}")
+    program = "import resource, sys; from alfred import files; "
+    program += "resource.setrlimit(resource.RLIMIT_AS, (200 << 20, 200 << 20)); "
+    program += "sys.exit(files.read_whole(sys.argv[1]) != b'{}')"
+    subprocess.run([sys.executable, "-c", program, tmp_path / "small"], check=True)
+
+
 def test_errors_that_pass_are_tried_again_and_others_are_raised_at_once():
     calls = []
 

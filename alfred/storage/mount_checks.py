@@ -68,7 +68,13 @@ def _known_of_nfs(mount: Mount) -> tuple[Level, str, str]:
     if mount.option("soft") is not None:
         meaning = "soft: a server that is slow for a while gives errors, and runs crash by them"
         return Level.NOTE, meaning, "mount it hard"
-    meaning = "claims are renames, so no lock is needed (nolock does no harm)"
+    if mount.option("nolock") is not None or mount.option("local_lock") in ("all", "posix"):
+        meaning = (
+            "no locks: claims are renames and need none, but names that two machines add to one list file "
+        )
+        meaning += "at the same instant can be lost"
+        return Level.NOTE, meaning, "mount it without nolock, or prepare from one machine at a time"
+    meaning = "claims are renames, so no run needs a lock"
     if mount.option("noac") is not None or _seconds(mount, "actimeo") == 0:
         return Level.OK, f"noac: others see everything at once, and each look asks the server; {meaning}", ""
     return Level.OK, meaning, ""

@@ -1,8 +1,8 @@
-"""A lab on one machine: a file server and its clients, each with a kernel and caches of its own (no program).
+"""A lab on one machine: a file server and clients, each with a kernel and caches of its own (no program).
 
-Namespaces would not do: they share one kernel, so what one client changes the others see at once. So each is a
-user-mode Linux that sees this machine's disk as its own, and runs this very checkout and its Python. Needs root
-and the Debian packages user-mode-linux, nfs-kernel-server, nfs-common, rpcbind, kmod, iproute2.
+Namespaces would not do: they share one kernel, so what one client changes the others see at once. So each
+machine is a user-mode Linux that sees this one's disk as its own, and runs this very checkout and its Python.
+Needs root and the Debian packages user-mode-linux, nfs-kernel-server, nfs-common, rpcbind, kmod, iproute2.
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ class Lab:
         self._network = self._folder.name
         self._guests: dict[str, subprocess.Popen[bytes]] = {}
         self._lives: dict[str, socket.socket] = {}
+        self._connections: list[socket.socket] = []
         names = ["server", *(f"client{number}" for number in range(1, clients + 1))]
         guests = [Guest(name, f"10.77.0.{number}", self._connect) for number, name in enumerate(names, 10)]
         self.server, self.clients = guests[0], guests[1:]
@@ -130,8 +131,8 @@ class Lab:
 
     def stop(self) -> None:
         """Switch everything off and remove what was made for it."""
-        for life in self._lives.values():
-            life.close()
+        for connection in self._connections:
+            connection.close()
         for process in self._guests.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(3 if self._lives else 0)
@@ -210,6 +211,7 @@ class Lab:
         thread.join()
         if isinstance(made[0], OSError):
             raise made[0]
+        self._connections.append(made[0])
         return made[0]
 
 
@@ -252,7 +254,7 @@ def _sweep() -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Take away a lab: the namespace that is called like its folder, with all that runs in it, and the folder."""
+    """Take away a lab: its folder, and the namespace called like it with all that runs there."""
     found = subprocess.run(["ip", "netns", "pids", folder.name], capture_output=True, text=True)
     for pid in map(int, found.stdout.split()):
         with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Launchers of two machines share a folder by NFS and are killed again and again; one machine loses its power."""
+"""Launchers of two machines share a folder by NFS and are killed; one machine loses its power in the end."""
 
 from __future__ import annotations
 
