@@ -1,4 +1,4 @@
-"""The manifest of docs/kubernetes.md against the schema of Kubernetes, and its command as a container does."""
+"""The manifest of docs/kubernetes.md against the schema of Kubernetes, and its command in a container."""
 
 from __future__ import annotations
 
