@@ -27,6 +27,26 @@ def judge_mount(mount: Mount) -> Finding:
     return Finding(_CHECK, level, told, meaning, remedy, numbers=numbers)
 
 
+def judge_second(first: Mount, second: Mount, *, shared: bool) -> Finding | None:
+    """Whether two mounts of one machine see what two machines would; None when nothing speaks against it.
+
+    `shared`: they are on one device. Measured: the two share all caches then. Mounts by one minor version of
+    NFS 4 are one client to the server: it lets that keep a file that was opened through the one (a
+    delegation), and doesn't call it back when the other removes or changes it.
+    """
+    kinds = {first.type, second.type}
+    if not kinds <= {"nfs", "nfs4"}:
+        return None
+    remedy = "mount one by another minor version, vers=4.1 beside 4.2; with version 3 by nosharecache"
+    if shared:
+        meaning = "both share what this machine remembers: another machine sees changes later"
+        return Finding("second mount", Level.NOTE, "the same device", meaning, remedy)
+    if kinds == {"nfs4"} and first.option("vers") == second.option("vers"):
+        meaning = "to the server both are one client: another machine may see changes sooner, by open"
+        return Finding("second mount", Level.NOTE, "the same version of NFS", meaning, remedy)
+    return None
+
+
 def _known_of(mount: Mount) -> tuple[Level, str, str]:
     kind = mount.type
     if not kind:
