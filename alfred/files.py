@@ -44,8 +44,13 @@ def retry(call: Callable[[], T]) -> T:
 def read_whole(path: str | Path, most: int = 1 << 28) -> bytes:
     """The content of a plain file of at most `most` bytes; OSError for anything else.
 
-    A pipe or a device, in the place of a file, would keep its reader waiting or never end.
+    A pipe or a device, in the place of a file, would keep its reader waiting or never end. On NFS a file that
+    another machine replaces while it is read is read again.
     """
+    return retry(lambda: _read_whole(path, most))
+
+
+def _read_whole(path: str | Path, most: int) -> bytes:
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(handle, "rb") as file:
         status = os.fstat(handle)
