@@ -56,8 +56,13 @@ def naming(path: str | Path) -> Iterator[None]:
 def read_whole(path: str | Path, most: int = 1 << 28) -> bytes:
     """The content of a plain file of at most `most` bytes; OSError for anything else.
 
-    A pipe or a device, in the place of a file, would keep its reader waiting or never end.
+    A pipe or a device, in the place of a file, would keep its reader waiting or never end. On NFS a file that
+    another machine replaces while it is read is read again.
     """
+    return retry(lambda: _read_whole(path, most))
+
+
+def _read_whole(path: str | Path, most: int) -> bytes:
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with naming(path), open(handle, "rb") as file:
         status = os.fstat(handle)
@@ -67,7 +72,7 @@ def read_whole(path: str | Path, most: int = 1 << 28) -> bytes:
             raise OSError(errno.EINVAL, "it is no plain file", str(path))
         if status.st_size > most:
             raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MiB", str(path))
-        return file.read(most)
+        return file.read(status.st_size)  # asked for `most`, it would take that much memory first
 
 
 def temporary_name(path: Path) -> Path:

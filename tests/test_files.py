@@ -183,6 +183,29 @@ def test_a_list_is_appended_to_where_the_file_system_knows_no_locks(tmp_path, mo
     assert (tmp_path / "list.txt").read_text() == "one\n"
 
 
+def test_a_small_file_is_read_where_little_memory_may_be_had(tmp_path):
+    (tmp_path / "small").write_text("{}")
+    program = "import resource, sys; from alfred import files; "
+    program += "resource.setrlimit(resource.RLIMIT_AS, (200 << 20, 200 << 20)); "
+    program += "sys.exit(files.read_whole(sys.argv[1]) != b'{}')"
+    subprocess.run([sys.executable, "-c", program, tmp_path / "small"], check=True)
+
+
+def test_a_file_that_another_machine_replaces_while_it_is_read_is_read_again(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("new")
+    real, calls = os.fstat, []
+
+    def stale_at_first(handle):
+        calls.append(handle)
+        if len(calls) == 1:
+            raise OSError(errno.ESTALE, "stale")
+        return real(handle)
+
+    monkeypatch.setattr(os, "fstat", stale_at_first)
+    assert files.read_whole(tmp_path / "file") == b"new"
+    assert len(calls) > 1
+
+
 def test_errors_that_pass_are_tried_again_and_others_are_raised_at_once():
     calls = []
 

@@ -205,7 +205,11 @@ def _judged(found: Diagnosis, measured: Measurements, look: _Look | None) -> lis
     from alfred.storage import filesystem_checks, mount_checks, mounts, run_size
 
     views = [path for path in (found.directory, found.other) if path is not None]
-    mounted = [mount_checks.judge_mount(mounts.mount_of(path)) for path in views]
+    seen = [mounts.mount_of(path) for path in views]
+    mounted = [mount_checks.judge_mount(mount) for mount in seen]
+    if len(views) == 2:
+        shared = mounts.on_one_device(*views)
+        mounted += filter(None, [mount_checks.judge_second(*seen, shared=shared)])
     size = run_size.typical(look.found.completed if look else ())
     return mounted + filesystem_checks.judge(measured, size, len(os.fsencode(found.directory)))
 

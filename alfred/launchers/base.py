@@ -90,3 +90,13 @@ class Launcher(Protocol):
 
 # The signals that end a launch: Ctrl-C, a scheduler's warning, a closed terminal.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def heeded_signals() -> tuple[signal.Signals, ...]:
+    """Those of `STOP_SIGNALS` that this process listens to: under nohup a closed terminal ends nothing.
+
+    Others that are ignored are heeded all the same: shells ignore Ctrl-C for what they start in the
+    background, and batch scripts a warning that would come too early.
+    """
+    deaf = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return tuple(number for number in STOP_SIGNALS if not (deaf and number is signal.SIGHUP))

@@ -16,7 +16,7 @@ from alfred.errors import OvertakenError
 from alfred.files import sync_tree
 from alfred.launchers import crash_report, deaths, notes
 from alfred.launchers.active import name_of
-from alfred.launchers.base import STOP_SIGNALS, Hooks, LaunchPlan, LaunchReport
+from alfred.launchers.base import Hooks, LaunchPlan, LaunchReport, heeded_signals
 from alfred.launchers.child import project_handlers, short_name
 from alfred.launchers.fork_server import package_versions
 from alfred.launchers.hooks import HookCaller
@@ -179,7 +179,7 @@ class InProcessLauncher:
             elif self._in_main:
                 raise KeyboardInterrupt(f"stopped by {signal.Signals(number).name}")
 
-        before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
+        before = {number: signal.signal(number, stop) for number in heeded_signals()}
         try:
             yield
         finally:

@@ -19,7 +19,7 @@ from pathlib import Path
 from alfred.errors import AlfredError, LaunchError
 from alfred.launchers import notes
 from alfred.launchers.active import NEVER, Active, name_of
-from alfred.launchers.base import STOP_SIGNALS, Hooks, LaunchPlan, LaunchReport
+from alfred.launchers.base import Hooks, LaunchPlan, LaunchReport, heeded_signals
 from alfred.launchers.endings import Endings, Say
 from alfred.launchers.hooks import HookCaller
 from alfred.launchers.memory import Memory
@@ -195,7 +195,7 @@ class Worker:
         woken, wakes = os.pipe()
         os.set_blocking(woken, False)
         os.set_blocking(wakes, False)
-        before = {number: signal.signal(number, self._came) for number in (*STOP_SIGNALS, signal.SIGCHLD)}
+        before = {number: signal.signal(number, self._came) for number in (*heeded_signals(), signal.SIGCHLD)}
         wakeup = signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
         try:
             with selectors.DefaultSelector() as selector:

@@ -27,6 +27,26 @@ def judge_mount(mount: Mount) -> Finding:
     return Finding(_CHECK, level, told, meaning, remedy, numbers=numbers)
 
 
+def judge_second(first: Mount, second: Mount, *, shared: bool) -> Finding | None:
+    """Whether two mounts of one machine see what two machines would; None when nothing speaks against it.
+
+    `shared`: they are on one device. Measured: the two share all caches then. Mounts by one minor version of
+    NFS 4 are one client to the server: it lets that keep a file that was opened through the one (a
+    delegation), and doesn't call it back when the other removes or changes it.
+    """
+    kinds = {first.type, second.type}
+    if not kinds <= {"nfs", "nfs4"}:
+        return None
+    remedy = "mount one by another minor version, vers=4.1 beside 4.2; with version 3 by nosharecache"
+    if shared:
+        meaning = "both share what this machine remembers: another machine sees changes later"
+        return Finding("second mount", Level.NOTE, "the same device", meaning, remedy)
+    if kinds == {"nfs4"} and first.option("vers") == second.option("vers"):
+        meaning = "to the server both are one client: another machine may see changes sooner, by open"
+        return Finding("second mount", Level.NOTE, "the same version of NFS", meaning, remedy)
+    return None
+
+
 def _known_of(mount: Mount) -> tuple[Level, str, str]:
     kind = mount.type
     if not kind:
@@ -68,7 +88,13 @@ def _known_of_nfs(mount: Mount) -> tuple[Level, str, str]:
     if mount.option("soft") is not None:
         meaning = "soft: a server that is slow for a while gives errors, and runs crash by them"
         return Level.NOTE, meaning, "mount it hard"
-    meaning = "claims are renames, so no lock is needed (nolock does no harm)"
+    if mount.option("nolock") is not None or mount.option("local_lock") in ("all", "posix"):
+        meaning = (
+            "no locks: claims are renames and need none, but names that two machines add to one list file "
+        )
+        meaning += "at the same instant can be lost"
+        return Level.NOTE, meaning, "mount it without nolock, or prepare from one machine at a time"
+    meaning = "claims are renames, so no run needs a lock"
     if mount.option("noac") is not None or _seconds(mount, "actimeo") == 0:
         return Level.OK, f"noac: others see everything at once, and each look asks the server; {meaning}", ""
     return Level.OK, meaning, ""

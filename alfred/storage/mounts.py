@@ -52,6 +52,14 @@ def mount_of(folder: Path) -> Mount:
     return next((m for m in reversed(around) if len(m.point) == longest), Mount(place, ""))
 
 
+def on_one_device(one: Path, other: Path) -> bool:
+    """Whether two folders are on one device, as their status says."""
+    try:
+        return one.stat().st_dev == other.stat().st_dev
+    except OSError:
+        return False
+
+
 def _is_below(place: str, point: str) -> bool:
     return place == point or place.startswith(point.rstrip("/") + "/")
 

@@ -151,8 +151,12 @@ def _seen(folder: str, change: str, way: str) -> list[Any]:
                 stamp = os.fstat(handle).st_mtime_ns
             finally:
                 os.close(handle)
-    except FileNotFoundError:
-        return [False, 0]
+    except OSError as error:
+        gone = error.errno == errno.ENOENT
+        # An NFS client that finds a file's handle void has seen that the file is gone.
+        if gone or (error.errno == errno.ESTALE and change == REMOVED):
+            return [False, 0]
+        raise
     return [True, stamp if change == STAMP else 0]
 
 

@@ -45,9 +45,13 @@ def read(path: Path, *, trusted: bool = False) -> Tape:
     Only plain data and numpy arrays are read; RecorderError for a file that asks for anything else, is
     damaged or holds no tape. `trusted=True` loads any pickle, and so runs whatever the file says.
     """
-    try:
+
+    def look() -> Tape | None:
         with _open(path) as file:
-            tape = _read_trusted(file) if trusted else _read(file)
+            return _read_trusted(file) if trusted else _read(file)
+
+    try:
+        tape = files.retry(look)  # on NFS another machine may be replacing the file
     except RecorderError:
         raise
     except FileNotFoundError as error:

@@ -63,9 +63,12 @@ def _event(line: bytes) -> Event | None:
 
 
 def by_run(events: Iterable[Event]) -> dict[str, list[Event]]:
-    """The events of each run, `<storage directory>/experiment<N>/seed<S>`, in the order of their times."""
+    """The events of each run, `<storage directory>/experiment<N>/seed<S>`, attempt after attempt.
+
+    Within one attempt, which is of one machine, they are in the order of their times.
+    """
     found: dict[str, list[Event]] = {}
-    for event in sorted(events, key=lambda event: event["at"]):
+    for event in sorted(events, key=lambda event: (event["attempt"], event["at"])):
         found.setdefault(event["run"], []).append(event)
     return found
 

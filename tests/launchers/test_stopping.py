@@ -106,6 +106,22 @@ def test_the_exit_status_tells_the_signal_that_ended_a_launch(client, look, numb
     assert_waits_again(storage_dir / "experiment1" / "seed1", f"stopped by {number.name}")
 
 
+@pytest.mark.parametrize("words", [(), ("--in_process",)], ids=["local", "in process"])
+def test_under_nohup_a_closed_terminal_ends_nothing(client, look, words):
+    one = client()
+    storage_dir = one.lay("time.sleep(1000)")
+    launch = one.start("--storage_name", storage_dir.name, *words, preexec_fn=ignore_hangup)
+    one.started()
+    status, printed, _ = stop(one, launch, signal.SIGHUP, signal.SIGTERM)
+    assert (status, "SIGHUP" in printed) == (143, False), printed
+    assert look.counts(storage_dir) == {"UNHATCHED": 1}
+
+
+def ignore_hangup():
+    """What nohup does before it becomes the command."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 def test_a_second_ctrl_c_ends_at_once_whatever_the_grace(client, look):
     one = client()
     storage_dir = one.lay(STUBBORN)

@@ -1,5 +1,6 @@
 """Measuring real file systems from two processes; what hangs, dies or is cut off leaves nothing behind."""
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -132,3 +133,20 @@ def test_each_way_of_looking_has_a_folder_of_its_own_so_that_none_refreshes_what
     seen = calls["watch"](before, True, 5.0)
     assert all(late >= made for made, late in zip(done, seen, strict=True))
     assert len({folder.name for folder in (tmp_path / "probe/sights").iterdir()}) == len(probe_calls.SIGHTS)
+
+
+def test_a_handle_that_is_void_says_that_a_removed_file_is_gone(tmp_path, monkeypatch):
+    """As on NFS; of a file that was not removed it is an error."""
+
+    def stale(path):
+        raise OSError(errno.ESTALE, "stale")
+
+    calls = probe_calls.calls(str(tmp_path), 0, Meeting())
+    calls["lay_sights"]()
+    monkeypatch.setattr(probe_calls, "SIGHTS", [(probe_calls.REMOVED, probe_calls.BY_NAME)])
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", stale)
+        assert calls["watch"]([[True, 0]], True, 0.0) != [None]
+        patched.setattr(probe_calls, "SIGHTS", [(probe_calls.STAMP, probe_calls.BY_NAME)])
+        with pytest.raises(OSError, match="stale"):
+            calls["watch"]([[True, 0]], True, 0.0)

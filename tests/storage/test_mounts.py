@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from alfred.storage.diagnosis import Level
-from alfred.storage.mount_checks import judge_mount
+from alfred.storage.mount_checks import judge_mount, judge_second
 from alfred.storage.mounts import Mount, mount_of, parse_mounts
 
 TABLE = """\
@@ -43,13 +43,15 @@ def nfs(options, kind="nfs4"):
     [
         (Mount("/", "ext4"), Level.OK, "NFS"),
         (Mount("/", ""), Level.NOTE, "not known"),
-        (nfs("rw,vers=4.2"), Level.OK, "no lock"),
-        (nfs("rw,vers=3,nolock", "nfs"), Level.OK, "nolock does no harm"),
+        (nfs("rw,vers=4.2,local_lock=none"), Level.OK, "needs a lock"),
+        (nfs("rw,vers=3,nolock,local_lock=all", "nfs"), Level.NOTE, "can be lost"),
+        (nfs("rw,vers=3,local_lock=posix", "nfs"), Level.NOTE, "can be lost"),
+        (nfs("rw,vers=3,local_lock=flock", "nfs"), Level.OK, "needs a lock"),
         (nfs("rw,noac"), Level.OK, "at once"),
         (nfs("rw,actimeo=0"), Level.OK, "at once"),
         (nfs("rw,nocto"), Level.PROBLEM, "nocto"),
         (nfs("rw,acregmax=600"), Level.NOTE, "600 s"),
-        (nfs("rw,acregmax=odd"), Level.OK, "no lock"),
+        (nfs("rw,acregmax=odd"), Level.OK, "needs a lock"),
         (nfs("rw,soft"), Level.NOTE, "crash"),
         (Mount("/data", "cifs"), Level.PROBLEM, "SMB"),
         (Mount("/data", "fuse.sshfs"), Level.PROBLEM, "sshfs"),
@@ -71,3 +73,13 @@ def test_what_a_type_and_its_options_mean_is_told(mount, level, word):
 
 def test_the_version_of_nfs_is_told():
     assert judge_mount(nfs("rw,vers=4.2")).measured == "nfs4 at /data, version 4.2"
+
+
+def test_two_mounts_that_do_not_see_what_two_machines_would_are_a_note():
+    new, old, three = nfs("vers=4.2"), nfs("vers=4.1"), nfs("vers=3", "nfs")
+    assert judge_second(new, old, shared=False) is None
+    assert judge_second(three, three, shared=False) is None
+    assert "sooner" in judge_second(new, new, shared=False).meaning
+    assert "later" in judge_second(new, new, shared=True).meaning
+    assert "later" in judge_second(three, three, shared=True).meaning
+    assert judge_second(Mount("/", "ext4"), Mount("/", "ext4"), shared=True) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import codecs
 import collections
+import errno
 import os
 import pickle
 import random
@@ -329,3 +330,20 @@ def test_touch_counts_by_hand():
     assert TrainingIterator(4).itr_message() == "==> Itr 1/4 (elapsed:0.00)"
     with pytest.raises(ValueError, match="heartbeat_ite"):
         TrainingIterator(4, heartbeat_ite=0)
+
+
+def test_a_file_that_another_machine_replaces_while_it_is_read_is_read_again(tmp_path, monkeypatch):
+    recorder = Recorder(["episode"])
+    recorder.write_to_tape({"episode": 1})
+    recorder.save(tmp_path / "recorder.pkl")
+    real, calls = os.stat, []
+
+    def stale_at_first(*words, **more):
+        calls.append(words)
+        if len(calls) == 1:
+            raise OSError(errno.ESTALE, "stale")
+        return real(*words, **more)
+
+    monkeypatch.setattr(os, "stat", stale_at_first)
+    assert Recorder.init_from_pickle_file(tmp_path / "recorder.pkl").tape == {"episode": [1]}
+    assert len(calls) > 1

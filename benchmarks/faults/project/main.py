@@ -1,7 +1,7 @@
 """The client that gets broken: a run tells a ledger when it begins and ends, and holds a lock for its life.
 
 The lock and the ledger lie beside this file, outside the tree that alfred works on; the kernel gives a lock
-back when its process is gone, however that ended. Times are of the machine's one monotonic clock, in
+back when its process is gone, however that ended. Times are of the machine's monotonic clock, in
 nanoseconds.
 """
 
@@ -20,6 +20,7 @@ from alfred.utils.recorder import Recorder
 
 HERE = Path(__file__).resolve().parent
 POINTS = 6
+LEDGER = os.environ.get("FAULTS_LEDGER", "ledger.jsonl")  # one for each machine: NFS appends for one alone
 SECONDS = float(os.environ.get("FAULTS_SECONDS", "0"))  # that a run takes on average
 PAUSE_BEFORE = os.environ.get("FAULTS_PAUSE_BEFORE", "")  # save or return: wait there for the file FAULTS_GO
 
@@ -83,6 +84,6 @@ def wait_for_go(place):
 def tell(what, run, **more):
     """One line in one write to the end of the ledger, on a new line should a killed writer's be unended."""
     line = json.dumps({"what": what, "run": run, "pid": os.getpid(), "at": time.monotonic_ns(), **more})
-    handle = os.open(HERE / "ledger.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    handle = os.open(HERE / LEDGER, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.write(handle, f"\n{line}\n".encode())
     os.close(handle)
