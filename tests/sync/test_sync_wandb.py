@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 import time
 import venv
 from pathlib import Path
@@ -245,6 +247,9 @@ def test_a_terminal_shows_a_bar_and_ctrl_c_ends_wandb_too(one_run, server):
     server.fails = lambda path, text: "hang"
     screen, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (40, 100))
+    drawn = []
+    reader = threading.Thread(target=read_all, args=(screen, drawn))
+    reader.start()
     process = start(one_run, "sync", NOT_ASKED, stderr=terminal, WANDB_BASE_URL=server.url)
     deadline = time.monotonic() + LIMIT
     while not server.requests and time.monotonic() < deadline:
@@ -255,10 +260,17 @@ def test_a_terminal_shows_a_bar_and_ctrl_c_ends_wandb_too(one_run, server):
     process.communicate(timeout=LIMIT)
     assert process.returncode == 130
     assert wandb_processes(one_run) == []
-    drawn = os.read(screen, 100_000).decode()
-    assert re.search(r"W&B runs: +0%.* 0/1 ", drawn), drawn
-    for end in (screen, terminal):
-        os.close(end)
+    os.close(terminal)
+    reader.join(LIMIT)
+    os.close(screen)
+    assert re.search(r"W&B runs: +0%.* 0/1 ", b"".join(drawn).decode())
+
+
+def read_all(screen, drawn):
+    """What a terminal shows, until nobody writes to it any more."""
+    with contextlib.suppress(OSError):  # so the end of a terminal is told
+        while part := os.read(screen, 4096):
+            drawn.append(part)
 
 
 def test_links_what_was_put_aside_and_what_a_living_run_writes_are_left_alone(one_run, server, tmp_path):
