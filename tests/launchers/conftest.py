@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -39,6 +40,7 @@ class Client:
         self.root = folder / "storage"
         self.mark = f"ALFRED_TEST_MARK={uuid.uuid4().hex}"
         self.launches = []
+        self.inside = lambda *command: command  # some network
         (folder / "journal").mkdir(exist_ok=True)
 
     def lay(self, *dos, id="Ab1", fields=("any", "thing", "grid_x"), seeds=(1,), drawn=True):
@@ -74,7 +76,7 @@ class Client:
         return {**clean, "PYTHONPATH": str(Path(alfred.__file__).parents[1]), name: value, **more}
 
     def command(self, *words, module="alfred.launch_schedule"):
-        return [sys.executable, "-m", module, *map(str, words)]
+        return list(self.inside(sys.executable, "-m", module, *map(str, words)))
 
     def run(self, *words, module="alfred.launch_schedule", env=None, **options):
         """A command typed in the project's folder, awaited."""
@@ -194,3 +196,52 @@ def cluster(slurm, monkeypatch):
     monkeypatch.setenv("SLURM_CONF", str(slurm.conf))
     yield slurm
     slurm.cancel_all()
+
+
+class RayCluster:
+    """A Ray of one machine, in a network of its own that has the loopback device alone."""
+
+    address = "127.0.0.1:6399"
+
+    def __init__(self, namespace, folder):
+        self._namespace, self._folder = namespace, folder
+
+    def inside(self, *command):
+        """The command, in the network of this cluster."""
+        settings = ("RAY_AUTH_MODE=disabled", "RAY_USAGE_STATS_ENABLED=0")
+        return ["ip", "netns", "exec", self._namespace, "env", *settings, *command]
+
+    def start(self):
+        subprocess.run(["ip", "netns", "add", self._namespace], check=True)
+        subprocess.run(self.inside("ip", "link", "set", "lo", "up"), check=True)
+        words = "start --head --port=6399 --node-ip-address=127.0.0.1 --num-cpus=4 --num-gpus=2"
+        where = f"--temp-dir={self._folder}"
+        self.ray(*words.split(), "--include-dashboard=false", where)
+        return self
+
+    def ray(self, *words):
+        command = self.inside(str(Path(sys.executable).with_name("ray")), *words)
+        said = subprocess.run(command, capture_output=True, text=True, timeout=100)
+        assert said.returncode == 0, said.stdout + said.stderr
+
+    def stop(self):
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        subprocess.run(["ip", "netns", "del", self._namespace], check=True)
+
+    def processes(self):
+        asked = subprocess.run(["ip", "netns", "pids", self._namespace], capture_output=True, text=True)
+        return [int(pid) for pid in asked.stdout.split()]
+
+
+@pytest.fixture(scope="session")
+def ray():
+    """A real Ray, for all tests that ask for one."""
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # its sockets have short names
+    cluster = RayCluster(f"alfred-{uuid.uuid4().hex[:8]}", folder)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder, ignore_errors=True)
