@@ -26,8 +26,7 @@ from alfred.storage import submissions
 _GROWING = 30.0  # seconds in which an existing cluster may still bring up a machine that is large enough
 _LEAVING = 20.0  # seconds in which launchers that are told to end are expected to, besides their --grace
 _RETRIES = 3  # of a task whose machine or process was lost
-# Nothing is told to Ray's makers, and its warnings about this machine are not what was asked for.
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "error"}
+_SETTINGS = b"\4"  # the kind of frame that gRPC, which Ray speaks, sends first (HTTP/2, RFC 9113)
 
 
 @dataclass(frozen=True)
@@ -172,9 +171,8 @@ def call(command: list[str], project: str, output: str, environment: dict[str, s
 @contextlib.contextmanager
 def _cluster(address: str) -> Iterator[Any]:
     """The module ray, connected to a cluster; one on this machine alone is ended afterwards."""
-    _check_somebody_listens(address)
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+    _check_ray_listens(address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to Ray's makers
     try:
         import ray
     except ImportError:
@@ -200,21 +198,24 @@ def _connect(ray: Any, address: str) -> None:
             logging_level="ERROR",
             configure_logging=False,
         )
-    except Exception as error:  # whatever Ray raises when nobody answers
+    except Exception as error:  # whatever Ray raises
         what = " ".join(str(error).split())[:300]
         where = address or "this machine"
         raise LaunchError(f"no Ray cluster at {where}: {what}; check --ray_address") from error
 
 
-def _check_somebody_listens(address: str) -> None:
-    """LaunchError, soon, where nobody does: Ray itself tries for minutes."""
+def _check_ray_listens(address: str) -> None:
+    """LaunchError, soon, where nobody listens or somebody else does: Ray itself tries for minutes."""
     host, colon, port = address.rpartition(":")
     if not colon or "/" in host or not port.isdecimal():
         return  # auto, or a client's address: Ray knows what to make of it
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=10) as there:
+            heard = there.recv(9) if "RAY_USE_TLS" not in os.environ else b""
     except (OSError, OverflowError) as error:
         raise LaunchError(f"no Ray cluster at {address}: {error}; check --ray_address") from error
+    if "RAY_USE_TLS" not in os.environ and heard[3:4] != _SETTINGS:
+        raise LaunchError(f"no Ray cluster at {address}: something else listens there; check --ray_address")
 
 
 def _wait_for_room(ray: Any, options: RayOptions) -> None:

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -202,33 +203,38 @@ class RayCluster:
     """A Ray of one machine, in a network of its own that has the loopback device alone."""
 
     address = "127.0.0.1:6399"
+    settings = ("RAY_AUTH_MODE=disabled", "RAY_USAGE_STATS_ENABLED=0", "RAY_enable_worker_prestart=0")
 
-    def __init__(self, namespace, folder):
-        self._namespace, self._folder = namespace, folder
+    def __init__(self):
+        self._namespace = f"alfred-{uuid.uuid4().hex[:8]}"
+        self.folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # its sockets have short names
 
     def inside(self, *command):
         """The command, in the network of this cluster."""
-        settings = ("RAY_AUTH_MODE=disabled", "RAY_USAGE_STATS_ENABLED=0")
-        return ["ip", "netns", "exec", self._namespace, "env", *settings, *command]
+        return ["ip", "netns", "exec", self._namespace, "env", *self.settings, *command]
 
     def start(self):
         subprocess.run(["ip", "netns", "add", self._namespace], check=True)
         subprocess.run(self.inside("ip", "link", "set", "lo", "up"), check=True)
-        words = "start --head --port=6399 --node-ip-address=127.0.0.1 --num-cpus=4 --num-gpus=2"
-        where = f"--temp-dir={self._folder}"
-        self.ray(*words.split(), "--include-dashboard=false", where)
-        return self
+        words = ["--head", "--port=6399", "--node-ip-address=127.0.0.1", f"--temp-dir={self.folder}"]
+        words += ["--num-cpus=4", "--num-gpus=2", "--include-dashboard=false", "--include-log-monitor=false"]
+        command = self.inside(str(Path(sys.executable).with_name("ray")), "start", *words)
+        for _ in range(4):  # it gives itself half a minute, which a busy machine may need for the start alone
+            said = subprocess.run(command, capture_output=True, text=True, timeout=100)
+            if said.returncode == 0:
+                return self
+            self._kill()
+        raise AssertionError(said.stdout + said.stderr)
 
-    def ray(self, *words):
-        command = self.inside(str(Path(sys.executable).with_name("ray")), *words)
-        said = subprocess.run(command, capture_output=True, text=True, timeout=100)
-        assert said.returncode == 0, said.stdout + said.stderr
-
-    def stop(self):
+    def _kill(self):
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 9)
+                os.kill(pid, signal.SIGKILL)
+
+    def stop(self):
+        self._kill()
         subprocess.run(["ip", "netns", "del", self._namespace], check=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def processes(self):
         asked = subprocess.run(["ip", "netns", "pids", self._namespace], capture_output=True, text=True)
@@ -238,10 +244,8 @@ class RayCluster:
 @pytest.fixture(scope="session")
 def ray():
     """A real Ray, for all tests that ask for one."""
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # its sockets have short names
-    cluster = RayCluster(f"alfred-{uuid.uuid4().hex[:8]}", folder)
+    cluster = RayCluster()
     try:
         yield cluster.start()
     finally:
         cluster.stop()
-        shutil.rmtree(folder, ignore_errors=True)
