@@ -81,6 +81,7 @@ def launch(options: RayOptions, work: Work) -> LaunchReport:
             )
         except BaseException:
             _cancel(ray, tasks, _LEAVING + work.grace)
+            _remove_empty(outputs)
             raise
         for output, task in zip(outputs, tasks, strict=True):
             if problem := _problem(ray, task):
@@ -114,6 +115,13 @@ def _make_outputs(root: Path, n_jobs: int) -> list[Path]:
     for output in outputs:
         output.touch()
     return outputs
+
+
+def _remove_empty(outputs: Sequence[Path]) -> None:
+    """Remove the files of launchers that never began."""
+    for output in outputs:
+        if not output.stat().st_size:
+            output.unlink()
 
 
 def _start(ray: Any, options: RayOptions, work: Work, output: Path) -> Any:
@@ -210,9 +218,11 @@ def _check_ray_listens(address: str) -> None:
     if not colon or "/" in host or not port.isdecimal():
         return  # auto, or a client's address: Ray knows what to make of it
     try:
+        if int(port) > 65535:
+            raise OSError("no port has such a number")
         with socket.create_connection((host.strip("[]"), int(port)), timeout=10) as there:
             heard = there.recv(9) if "RAY_USE_TLS" not in os.environ else b""
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise LaunchError(f"no Ray cluster at {address}: {error}; check --ray_address") from error
     if "RAY_USE_TLS" not in os.environ and heard[3:4] != _SETTINGS:
         raise LaunchError(f"no Ray cluster at {address}: something else listens there; check --ray_address")

@@ -159,13 +159,3 @@ def test_somebody_else_who_listens_is_found_out_before_ray_tries_for_minutes(mon
         with pytest.raises(LaunchError, match=f"no Ray cluster at {address}: something else listens there"):
             ray_launcher._check_ray_listens(address)
         thread.join()
-
-
-def test_without_ray_the_extra_is_named(client):
-    one = client()
-    (one.folder / "ray.py").write_text("raise ImportError('no such thing')")
-    refused = one.run("--storage_name", one.lay("pass").name, "--launcher", "ray")
-    assert refused.returncode == 2
-    assert refused.stderr == (
-        "alfred: --launcher ray needs the package ray, which is not installed: pip install 'alfred[ray]'\n"
-    )
