@@ -220,9 +220,8 @@ class RayCluster:
         words = ["--head", "--port=6399", "--node-ip-address=127.0.0.1", f"--temp-dir={self.folder}"]
         words += ["--num-cpus=4", "--num-gpus=2", "--include-dashboard=false", "--include-log-monitor=false"]
         program = str(Path(sys.executable).with_name("ray"))
-        # It gives itself half a minute, which is not enough on a busy machine where it has to wait its turn.
-        command = self.inside("RAY_USAGE_STATS_ENABLED=0", "nice", "-n", "-10", program, "start", *words)
-        for _ in range(4):
+        command = self.inside("RAY_USAGE_STATS_ENABLED=0", program, "start", *words)
+        for _ in range(4):  # it gives itself half a minute, which is not enough where many others work
             said = subprocess.run(command, capture_output=True, text=True, timeout=100)
             if said.returncode == 0:
                 return self

@@ -30,7 +30,10 @@ logger.info('it logs')
 """
 
 
-@pytest.fixture(params=[*HERE, *(pytest.param(name, marks=pytest.mark.server) for name in CLUSTERS)])
+ON_CLUSTERS = [pytest.param(name, marks=[pytest.mark.server, pytest.mark.timeout(300)]) for name in CLUSTERS]
+
+
+@pytest.fixture(params=[*HERE, *ON_CLUSTERS])
 def method(request):
     if request.param == "slurm":
         request.getfixturevalue("cluster")
