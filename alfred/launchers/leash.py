@@ -10,16 +10,17 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 
 from alfred.storage import processes
 
 _LEAVING = 30.0  # seconds in which the command that was here before is expected to end
+_LOOK_EVERY = 0.2  # seconds between looks whether the command has ended
 _INPUT, _OUTPUT = 0, 1
 
 
@@ -34,7 +35,11 @@ def main(command: Sequence[str]) -> int:
         start_new_session=True,
         preexec_fn=lambda: processes.end_with_parent(here),
     )
-    threading.Thread(target=_end_when_let_go, args=(process,), daemon=True).start()
+    # No second thread: the kernel would tell the command of the end of each.
+    while process.poll() is None:
+        if _is_let_go(_LOOK_EVERY):
+            process.terminate()
+            break
     return process.wait()
 
 
@@ -54,10 +59,10 @@ def _wait_for_the_one_before() -> None:
                 return
 
 
-def _end_when_let_go(process: subprocess.Popen[bytes]) -> None:
-    while os.read(_INPUT, 4096):
-        pass
-    process.terminate()
+def _is_let_go(seconds: float) -> bool:
+    """Whether the other end of standard input is closed, or is within so many seconds."""
+    ready, _, _ = select.select([_INPUT], [], [], seconds)
+    return bool(ready) and not os.read(_INPUT, 4096)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,17 @@ import pytest
 # Says its number, and on SIGTERM that it was told and, a while later, that it has left.
 COMMAND = """
 import os, signal, sys, time
+def say(what):
+    os.write(1, f"{sys.argv[1]} {what}\\n".encode())
 def leave(number, frame):
-    print(sys.argv[1], "told", flush=True)
+    say("told")
     time.sleep(0.5)
-    print(sys.argv[1], "left", flush=True)
+    say("left")
     sys.exit(7)
 signal.signal(signal.SIGTERM, leave)
-print(sys.argv[1], os.getpid(), flush=True)
-time.sleep(100)
+say(os.getpid())
+while True:  # a signal that comes just before a long sleep would be heard after it
+    time.sleep(0.02)
 """
 LEASH = [sys.executable, "-m", "alfred.launchers.leash"]
 
@@ -71,7 +74,6 @@ def test_it_is_told_when_the_leash_itself_is_killed_by_force(hold, lines):
 def test_a_command_waits_until_nothing_is_left_of_the_one_before_with_the_same_output(hold, lines):
     first = hold("one")
     lines(1)
-    first.stdin.close()
     first.kill()
     hold("two")
     told = lines(4)
