@@ -41,8 +41,10 @@ def hopeless(look, ray, tmp_path_factory):
     made.inside = ray.inside
     storage_dir = made.lay("pass")
     asked = ("--cpus_per_task", "999", "--ray_resource", "magic=1")
-    made.start(*words(storage_dir, ray, *asked))
-    return made, storage_dir
+    launch = made.start(*words(storage_dir, ray, *asked))
+    yield launch, storage_dir
+    launch.kill()
+    launch.communicate()
 
 
 def words(storage_dir, ray, *more):
@@ -128,8 +130,8 @@ class TestARealRay:
         launch.send_signal(number)
         assert launch.wait(100) == status, launch.stdout.read()
         look.wait_for(lambda: look.counts(storage_dir) == {"UNHATCHED": 2})
-        log = (storage_dir / "alfred_launch_schedule_logger.out").read_text()
-        assert log.count("waits again: stopped by SIGTERM") == 2, log
+        log = storage_dir / "alfred_launch_schedule_logger.out"
+        look.wait_for(lambda: log.read_text().count("waits again: stopped by SIGTERM") == 2)
 
     def test_a_ray_of_this_machine_alone_is_started_and_ended(self, one, look, ray):
         storage_dir = one.lay(NOTED)
@@ -143,8 +145,7 @@ class TestARealRay:
         assert look.counts(storage_dir) == {"COMPLETED": 1}
 
     def test_what_no_machine_has_is_refused_after_half_a_minute_and_nothing_is_run(self, look, hopeless):
-        client, storage_dir = hopeless
-        (launch,) = client.launches
+        launch, storage_dir = hopeless
         said = launch.communicate(timeout=200)[0].splitlines()
         assert launch.returncode == 2, said
         message = (
