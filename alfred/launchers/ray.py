@@ -91,8 +91,8 @@ def launch(options: RayOptions, work: Work) -> LaunchReport:
 
 
 def processes_of(options: RayOptions, n_processes: int | str) -> int:
-    """How many runs a launcher does at the same time: for "auto" as many as the cores it asked for, not as
-    its machine has."""
+    """How many runs a launcher does at the same time: for "auto" as many as the cores that are asked for
+    it, since it would see all of its machine's."""
     return max(1, int(options.cpus)) if n_processes == "auto" else int(n_processes)
 
 
@@ -120,8 +120,9 @@ def _make_outputs(root: Path, n_jobs: int) -> list[Path]:
 def _remove_empty(outputs: Sequence[Path]) -> None:
     """Remove the files of launchers that never began."""
     for output in outputs:
-        if not output.stat().st_size:
-            output.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            if not output.stat().st_size:
+                output.unlink()
 
 
 def _start(ray: Any, options: RayOptions, work: Work, output: Path) -> Any:
@@ -155,8 +156,8 @@ def call(command: list[str], project: str, output: str, environment: dict[str, s
     import os
     import subprocess
 
-    held, hold = os.pipe()
     written = os.open(output, os.O_WRONLY | os.O_APPEND)
+    held, hold = os.pipe()
     with open(held, "rb") as leash, open(hold, "wb") as hand, open(written, "ab") as file:
         process = subprocess.Popen(
             command,

@@ -19,7 +19,6 @@ while not (Path(__file__).parent / 'go on').exists():
     time.sleep(0.05)
 """
 NOTED = """
-time.sleep(0.4)
 with open(Path(__file__).parent / 'given', 'a') as file:
     print(os.environ['CUDA_VISIBLE_DEVICES'], os.environ['OMP_NUM_THREADS'], file=file)
 """
@@ -90,9 +89,11 @@ def parent_of(pid):
 @pytest.mark.timeout(300)
 class TestARealRay:
     def test_launchers_share_the_work_and_no_two_runs_share_a_graphics_processor(self, one, look, ray):
-        storage_dir = one.lay(*[NOTED] * 8)
-        launched = one.run(*words(storage_dir, ray, "--n_jobs", "2", "--gpus_per_node", "1"), timeout=200)
-        assert launched.returncode == 0, launched.stdout + launched.stderr + outputs(one)
+        storage_dir = one.lay(*[UNTIL_TOLD + NOTED] * 8)
+        launch = one.start(*words(storage_dir, ray, "--n_jobs", "2", "--gpus_per_node", "1"))
+        look.wait_for(lambda: look.counts(storage_dir).get("RUNNING") == 2, 120)
+        (one.folder / "go on").touch()
+        assert launch.wait(100) == 0, launch.stdout.read() + outputs(one)
         assert look.counts(storage_dir) == {"COMPLETED": 8}
         assert ends(one) == [1] * 8
         assert set((one.folder / "given").read_text().splitlines()) == {"0 1", "1 1"}
@@ -105,12 +106,13 @@ class TestARealRay:
         storage_dir = one.lay(UNTIL_TOLD, UNTIL_TOLD, NOTED)
         asked = ("--n_jobs", "1", "--n_processes", "auto", "--cpus_per_task", "2")
         launch = one.start(*words(storage_dir, ray, *asked))
-        look.wait_for(lambda: look.counts(storage_dir).get("RUNNING") == 2)
+        look.wait_for(lambda: look.counts(storage_dir).get("RUNNING") == 2, 120)
         before = owners(look, storage_dir)
         (launcher,) = launchers(one, ray)
         os.kill(parent_of(launcher), signal.SIGKILL)
         look.wait_for(
-            lambda: look.counts(storage_dir).get("RUNNING") == 2 and not before & owners(look, storage_dir)
+            lambda: look.counts(storage_dir).get("RUNNING") == 2 and not before & owners(look, storage_dir),
+            120,
         )
         (one.folder / "go on").touch()
         assert launch.wait(100) == 0, launch.stdout.read() + outputs(one)
@@ -126,7 +128,7 @@ class TestARealRay:
     ):
         storage_dir = one.lay(UNTIL_TOLD, UNTIL_TOLD)
         launch = one.start(*words(storage_dir, ray, "--n_jobs", "1", "--n_processes", "2"))
-        look.wait_for(lambda: look.counts(storage_dir).get("RUNNING") == 2)
+        look.wait_for(lambda: look.counts(storage_dir).get("RUNNING") == 2, 120)
         launch.send_signal(number)
         assert launch.wait(100) == status, launch.stdout.read()
         look.wait_for(lambda: look.counts(storage_dir) == {"UNHATCHED": 2})
