@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alfred import cli
 from alfred.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from alfred.launchers.ray import RayOptions
     from alfred.launchers.slurm import SlurmOptions
 
 ORDERS = ("experiment", "seed")
 START_METHODS = ("forkserver", "fork", "spawn")
-LAUNCHERS = ("local", "slurm")
+LAUNCHERS = ("local", "slurm", "ray")
 _RESOURCES = {
     "--partition": ("NAME", "the partition (queue) to wait in"),
     "--account": ("NAME", "the account that is charged"),
@@ -24,7 +28,10 @@ _RESOURCES = {
     "--gpus_per_node": ("N", "graphics processors of a job, divided among its processes"),
     "--constraint": ("TEXT", "features that the node must have"),
 }
-_CLUSTER = {name[2:] for name in _RESOURCES} | {"n_jobs", "max_concurrent_jobs", "slurm_option", "setup"}
+_SLURM = {name[2:] for name in _RESOURCES} | {"n_jobs", "max_concurrent_jobs", "slurm_option", "setup"}
+_RAY = {"n_jobs", "cpus_per_task", "gpus_per_node", "ray_address", "ray_resource"}
+# What each launcher makes something of; none of it does `local`.
+_USED_BY = {"slurm": _SLURM | {"dry_run", "wait"}, "ray": _RAY}
 
 
 def add_how_much(options: argparse.ArgumentParser) -> None:
@@ -153,22 +160,24 @@ def _limit(text: str) -> float:
 
 
 def add_cluster(options: argparse.ArgumentParser) -> None:
-    """What `--launcher slurm` asks the cluster for."""
+    """What `--launcher slurm` and `--launcher ray` ask the cluster for."""
     group = options.add_argument_group(
-        "on a cluster (--launcher slurm; defaults in alfred.defaults.DEFAULT_SLURM_PROFILE "
-        "and in slurm_<name>.json of the schedule's folder)"
+        "on a cluster (--launcher slurm, with defaults in alfred.defaults.DEFAULT_SLURM_PROFILE and in "
+        "slurm_<name>.json of the schedule's folder; of these --launcher ray takes --n_jobs, --cpus_per_task "
+        "and --gpus_per_node)"
     )
     group.add_argument(
         "--launcher",
         choices=LAUNCHERS,
         default="local",
-        help="local: run here; slurm: submit jobs that each do what this call would, and return",
+        help="local: run here; slurm: submit jobs that each do what this call would, and return; ray: have "
+        "tasks of Ray do it, and stay",
     )
     group.add_argument(
         "--n_jobs",
         type=_count,
         metavar="INT",
-        help="jobs to submit (default: enough for what waits, at most 32)",
+        help="jobs to submit (default: enough for what waits, at most 32; with Ray as many as have room)",
     )
     group.add_argument("--max_concurrent_jobs", type=_count, metavar="INT", help="jobs at the same time")
     for name, (value, text) in _RESOURCES.items():
@@ -186,27 +195,68 @@ def add_cluster(options: argparse.ArgumentParser) -> None:
     cli.add_boolean(
         group, "--wait", default=False, help="stay until the jobs have ended, showing how it goes"
     )
+    _add_ray(options)
 
 
-def taken_cluster(options: argparse.Namespace) -> SlurmOptions | None:
+def _add_ray(options: argparse.ArgumentParser) -> None:
+    group = options.add_argument_group("with Ray (--launcher ray)")
+    group.add_argument(
+        "--ray_address",
+        metavar="HOST:PORT",
+        help="the cluster (default: what RAY_ADDRESS says, or else one of this machine alone)",
+    )
+    group.add_argument(
+        "--ray_resource",
+        action="append",
+        metavar="NAME=AMOUNT",
+        help="a custom resource that each launcher needs, as in big_memory=1; may be given again",
+    )
+
+
+def taken_cluster(options: argparse.Namespace) -> SlurmOptions | RayOptions | None:
     """What `add_cluster` asked for, taken out of the options; None for a launch on this machine.
 
-    Raises UsageError for what a launch on this machine has no use for.
+    Raises UsageError for what the chosen launcher has no use for.
     """
+    taken = {name: vars(options).pop(name) for name in sorted(_SLURM | _RAY)}
+    given = {name for name, value in taken.items() if value not in (None, [])}
+    given |= {name for name in ("dry_run", "wait") if getattr(options, name)}
+    if surplus := sorted(given - _USED_BY.get(options.launcher, set())):
+        of = " or ".join(name for name, used in _USED_BY.items() if surplus[0] in used)
+        raise UsageError(f"--{surplus[0]} is for a launch with --launcher {of}: give that, or leave it out")
+    if options.launcher == "slurm":
+        return _for_slurm(taken)
+    return _for_ray(taken, options.n_processes) if options.launcher == "ray" else None
+
+
+def _for_slurm(taken: Mapping[str, Any]) -> SlurmOptions:
     from alfred.launchers.slurm import SlurmOptions, slurm_option
 
-    taken = {name: vars(options).pop(name) for name in _CLUSTER}
-    if options.launcher == "local":
-        given = {name for name, value in taken.items() if value not in (None, [])}
-        given |= {name for name in ("dry_run", "wait") if getattr(options, name)}
-        if given:
-            raise UsageError(
-                f"--{min(given)} is for a cluster: give --launcher slurm as well, or leave it out"
-            )
-        return None
     resources = {name[2:]: taken[name[2:]] for name in _RESOURCES if taken[name[2:]] is not None}
     resources |= dict(slurm_option(text) for text in taken["slurm_option"] or ())
     return SlurmOptions(resources, taken["n_jobs"], taken["max_concurrent_jobs"], taken["setup"] or "")
+
+
+def _for_ray(taken: Mapping[str, Any], n_processes: int | str) -> RayOptions:
+    from alfred.launchers.ray import RayOptions, ray_resource
+
+    cores = 1.0 if n_processes == "auto" else float(n_processes)
+    return RayOptions(
+        taken["ray_address"] or os.environ.get("RAY_ADDRESS", ""),
+        taken["n_jobs"],
+        cpus=_amount("--cpus_per_task", taken["cpus_per_task"]) or cores,
+        gpus=_amount("--gpus_per_node", taken["gpus_per_node"]),
+        resources=dict(ray_resource(text) for text in taken["ray_resource"] or ()),
+    )
+
+
+def _amount(option: str, text: str | None) -> float:
+    """How much of something of Ray's; 0 if nothing is said."""
+    if text is None:
+        return 0.0
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,4})?", text) or not float(text):
+        raise UsageError(f"{option} {text}: write a number above 0, as in 2")
+    return float(text)
 
 
 def add_time_limit(options: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from alfred.errors import NothingToDoError, UsageError
 
 if TYPE_CHECKING:
     from alfred.launchers.base import Hooks, Launcher, LaunchPlan, LaunchReport
+    from alfred.launchers.ray import RayOptions
     from alfred.launchers.slurm import SlurmOptions
     from alfred.launchers.walltime import WallTime
     from alfred.storage.owners import Owner
@@ -46,7 +47,7 @@ def launch_schedule(
     start_method: str = "forkserver",
     max_identical_crashes: int | None = None,
     launcher: str = "local",
-    cluster: SlurmOptions | None = None,
+    cluster: SlurmOptions | RayOptions | None = None,
     dry_run: bool = False,
     wait: bool = False,
     signal_delay: float = 120.0,
@@ -57,11 +58,13 @@ def launch_schedule(
 
     Any number may do so at once. Times are in seconds, `experiments` and `seeds` as in "3,7" or "1-5". With
     `launcher="slurm"` jobs are submitted that do so, as `cluster` says; the report is empty unless `wait`.
+    With `launcher="ray"` tasks of Ray do so.
 
     Raises:
         UsageError: options that contradict each other, make no sense or select no run.
         ProjectError, NothingToDoError: main.py can't be used; every storage directory was passed over.
         LaunchError: the cluster takes no jobs, or what starts the runs can't be kept alive.
+        MissingDependencyError: Ray is asked for and not installed.
     """
     given = dict(locals())
     return _launch_here(given) if launcher == "local" else _launch_elsewhere(given)
@@ -170,6 +173,8 @@ def _launch_elsewhere(given: Mapping[str, Any]) -> LaunchReport:
     if not waiting:
         print("Nothing waits: no launcher was started.")
         report = LaunchReport()
+    elif given["launcher"] == "ray":
+        report = _launch_on_ray(given, storage_dirs, root, waiting)
     else:
         report = _submit(given, storage_dirs, root, waiting)
     report.passed_over += passed_over
@@ -191,6 +196,27 @@ def _submit(given: Mapping[str, Any], storage_dirs: Sequence[Path], root: Path, 
     submission = slurm.submit(batch)
     submitting.announce(batch, submission)
     return submitting.wait(submission, storage_dirs) if given["wait"] else LaunchReport()
+
+
+def _launch_on_ray(
+    given: Mapping[str, Any], storage_dirs: Sequence[Path], root: Path, waiting: int
+) -> LaunchReport:
+    """Have tasks of Ray do it, and stay until they have ended."""
+    from alfred.launchers import ray, submitting
+
+    options = given["cluster"] or ray.RayOptions()
+    at_once = ray.processes_of(options, given["n_processes"])
+    told = {**given, "n_processes": at_once}
+    work = ray.Work(
+        tuple(submitting.job_command(told, root, wants_gpus=options.gpus > 0)),
+        Path.cwd(),
+        root,
+        tuple(storage_dirs),
+        most=-(-waiting // (at_once * (given["n_experiments_per_proc"] or 1))),
+        grace=given["grace"],
+        threads=given["threads_per_run"] or max(1, int(options.cpus) // at_once),
+    )
+    return ray.launch(options, work)
 
 
 def _walltime(

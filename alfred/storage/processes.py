@@ -82,6 +82,14 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def end_with_parent(parent: int) -> None:
+    """Have this process get SIGTERM when its parent ends, also after an exec (Linux; elsewhere not)."""
+    if _LINUX:
+        _prctl(1, int(signal.SIGTERM))
+        if os.getppid() != parent:
+            os._exit(1)
+
+
 @contextlib.contextmanager
 def dying_with_parent(parent: int) -> Iterator[None]:
     """As die_with_parent, only inside the block (Linux; elsewhere not at all)."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,6 +41,7 @@ class Client:
         self.root = folder / "storage"
         self.mark = f"ALFRED_TEST_MARK={uuid.uuid4().hex}"
         self.launches = []
+        self.inside = lambda *command: command  # some network
         (folder / "journal").mkdir(exist_ok=True)
 
     def lay(self, *dos, id="Ab1", fields=("any", "thing", "grid_x"), seeds=(1,), drawn=True):
@@ -74,7 +77,7 @@ class Client:
         return {**clean, "PYTHONPATH": str(Path(alfred.__file__).parents[1]), name: value, **more}
 
     def command(self, *words, module="alfred.launch_schedule"):
-        return [sys.executable, "-m", module, *map(str, words)]
+        return list(self.inside(sys.executable, "-m", module, *map(str, words)))
 
     def run(self, *words, module="alfred.launch_schedule", env=None, **options):
         """A command typed in the project's folder, awaited."""
@@ -194,3 +197,57 @@ def cluster(slurm, monkeypatch):
     monkeypatch.setenv("SLURM_CONF", str(slurm.conf))
     yield slurm
     slurm.cancel_all()
+
+
+class RayCluster:
+    """A Ray of one machine, in a network of its own that has the loopback device alone."""
+
+    address = "127.0.0.1:6399"
+    # Workers come when they are needed, and are no nicer than anybody.
+    settings = ("RAY_AUTH_MODE=disabled", "RAY_enable_worker_prestart=0", "RAY_worker_niceness=0")
+
+    def __init__(self):
+        self._namespace = f"alfred-{uuid.uuid4().hex[:8]}"
+        self.folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # its sockets have short names
+
+    def inside(self, *command):
+        """The command, in the network of this cluster."""
+        return ["ip", "netns", "exec", self._namespace, "env", *self.settings, *command]
+
+    def start(self):
+        subprocess.run(["ip", "netns", "add", self._namespace], check=True)
+        subprocess.run(self.inside("ip", "link", "set", "lo", "up"), check=True)
+        words = ["--head", "--port=6399", "--node-ip-address=127.0.0.1", f"--temp-dir={self.folder}"]
+        words += ["--num-cpus=4", "--num-gpus=2", "--include-dashboard=false", "--include-log-monitor=false"]
+        program = str(Path(sys.executable).with_name("ray"))
+        command = self.inside("RAY_USAGE_STATS_ENABLED=0", program, "start", *words)
+        for _ in range(4):  # it gives itself half a minute, which is not enough where many others work
+            said = subprocess.run(command, capture_output=True, text=True, timeout=100)
+            if said.returncode == 0:
+                return self
+            self._kill()
+        raise AssertionError(said.stdout + said.stderr)
+
+    def _kill(self):
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def stop(self):
+        self._kill()
+        subprocess.run(["ip", "netns", "del", self._namespace], check=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def processes(self):
+        asked = subprocess.run(["ip", "netns", "pids", self._namespace], capture_output=True, text=True)
+        return [int(pid) for pid in asked.stdout.split()]
+
+
+@pytest.fixture(scope="session")
+def ray():
+    """A real Ray, for all tests that ask for one."""
+    cluster = RayCluster()
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()

@@ -14,8 +14,10 @@ METHODS = {
     "fork": ["--start_method", "fork", "--n_processes", "2"],
     "spawn": ["--start_method", "spawn", "--n_processes", "2"],
     "slurm": ["--launcher", "slurm", "--n_jobs", "1", "--n_processes", "2", "--wait"],
+    "ray": ["--launcher", "ray", "--ray_address", "127.0.0.1:6399", "--n_jobs", "1", "--n_processes", "2"],
 }
-HERE = [method for method in METHODS if method != "slurm"]
+CLUSTERS = ("slurm", "ray")
+HERE = [method for method in METHODS if method not in CLUSTERS]
 ORDER = """
 with (Path(__file__).parent / 'order').open('a') as file:
     print(dir_tree.experiment_dir.name + '/' + dir_tree.seed_dir.name, file=file)
@@ -28,7 +30,10 @@ logger.info('it logs')
 """
 
 
-@pytest.fixture(params=[*HERE, pytest.param("slurm", marks=pytest.mark.server)])
+ON_CLUSTERS = [pytest.param(name, marks=[pytest.mark.server, pytest.mark.timeout(300)]) for name in CLUSTERS]
+
+
+@pytest.fixture(params=[*HERE, *ON_CLUSTERS])
 def method(request):
     if request.param == "slurm":
         request.getfixturevalue("cluster")
@@ -36,9 +41,12 @@ def method(request):
 
 
 @pytest.fixture
-def one(client):
-    """A client of `scripted`."""
-    return client()
+def one(request, client, method):
+    """A client of `scripted`, in the network in which the launchers are."""
+    made = client()
+    if method == "ray":
+        made.inside = request.getfixturevalue("ray").inside
+    return made
 
 
 def said(one, launched):
