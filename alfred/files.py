@@ -118,13 +118,24 @@ def create(path: Path, data: bytes = b"", *, durable: bool = True) -> None:
             os.close(handle)
 
 
-def write_bytes(path: str | Path, data: bytes) -> None:
-    """Replace the content of `path`, whole or not at all; on an error the old file is untouched."""
+def write_bytes(
+    path: str | Path, data: bytes, *, before_replacing: Callable[[], object] = lambda: None
+) -> None:
+    """Replace the content of `path`, whole or not at all; on an error the old file is untouched.
+
+    `before_replacing()` is called when the new content stands beside the old under a temporary name, and once
+    more when that was taken away; what it raises is passed on, and the old file stays.
+    """
     path = Path(path)
     temporary = temporary_name(path)
     try:
         create(temporary, data)
-        _replace(temporary, path)
+        before_replacing()
+        try:
+            _replace(temporary, path)
+        except FileNotFoundError:
+            before_replacing()
+            raise
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -134,9 +145,9 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def write_text(path: str | Path, text: str) -> None:
-    """Replace the content of `path` by `text` in UTF-8, whole or not at all."""
-    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+def write_text(path: str | Path, text: str, *, before_replacing: Callable[[], object] = lambda: None) -> None:
+    """Replace the content of `path` by `text` in UTF-8, whole or not at all; see `write_bytes`."""
+    write_bytes(path, text.encode("utf-8", "surrogateescape"), before_replacing=before_replacing)
 
 
 def append_lines(path: str | Path, lines: Iterable[str]) -> None:

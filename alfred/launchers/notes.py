@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alfred import __version__
-from alfred.storage import attempts
+from alfred.storage import attempts, batons
 from alfred.storage.owners import Owner
 
 
@@ -24,9 +24,14 @@ class Begun:
 
 
 def begin(seed_dir: Path, owner: Owner, versions: Mapping[str, str]) -> Begun:
-    """Count the attempt and note who runs it, where, with which versions."""
+    """Count the attempt and note who runs it, where, with which versions.
+
+    Raises:
+        OvertakenError: the run was taken over meanwhile.
+    """
+    fence = batons.fence(seed_dir, batons.running(owner.name))
     before = attempts.read_attempts(seed_dir)
-    attempts.write_attempts(seed_dir, attempts.Attempts(before.attempt + 1, before.deaths))
+    attempts.write_attempts(seed_dir, attempts.Attempts(before.attempt + 1, before.deaths), fence)
     record: dict[str, Any] = {
         "owner": owner.name,
         "attempt": before.attempt + 1,
@@ -36,12 +41,17 @@ def begin(seed_dir: Path, owner: Owner, versions: Mapping[str, str]) -> Begun:
         "alfred": __version__,
         "versions": dict(versions),
     }
-    attempts.write_run(seed_dir, record)
+    attempts.write_run(seed_dir, record, fence)
     return Begun(before.attempt + 1, record, time.monotonic(), time.time())
 
 
 def end(seed_dir: Path, begun: Begun, how: Mapping[str, Any]) -> None:
-    """Note how the run ended: `how` is added to what was noted at the start."""
+    """Note how the run ended: `how` is added to what was noted at the start.
+
+    Raises:
+        OvertakenError: the run was taken over meanwhile.
+    """
+    fence = batons.fence(seed_dir, batons.running(begun.record["owner"]))
     seconds = round(time.monotonic() - begun.since, 3)
     times = {"end": attempts.time_stamp(begun.wall + seconds), "seconds": seconds}
-    attempts.write_run(seed_dir, {**begun.record, **times, **how})
+    attempts.write_run(seed_dir, {**begun.record, **times, **how}, fence)

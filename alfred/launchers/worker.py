@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from alfred.errors import AlfredError, LaunchError
+from alfred.errors import AlfredError, LaunchError, OvertakenError
 from alfred.launchers import notes
 from alfred.launchers.active import NEVER, Active, name_of
 from alfred.launchers.base import Hooks, LaunchPlan, LaunchReport, heeded_signals
@@ -177,8 +177,8 @@ class Worker:
             self.leases.drop(claimed.storage_dir)
         if server_lost:
             self._lost_a_server()
-        elif isinstance(error, AlfredError):  # the project can't be loaded any more
-            raise error
+        elif isinstance(error, AlfredError) and not isinstance(error, OvertakenError):
+            raise error  # the project can't be loaded any more
 
     def _lost_a_server(self) -> None:
         self._servers_lost += 1

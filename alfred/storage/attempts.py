@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from alfred import files
 from alfred.errors import StorageError
@@ -37,24 +39,39 @@ def make_folder(folder: Path) -> None:
 
 
 def read_attempts(seed_dir: Path) -> Attempts:
-    """The counts of a seed directory; zeros where none are noted or what is noted makes no sense.
+    """The counts of a seed directory; zeros where none are noted.
 
-    OSError when they can't be read now: who writes them anew must not begin at zero.
+    Where the file is damaged the attempt is the last that run.json or something put aside tells of: two must
+    not have one number. OSError when it can't be read now: who writes it anew must not begin at zero.
     """
     path = own_dir(seed_dir) / "attempts.json"
     try:
         record = files.retry(lambda: _parsed(path))
     except FileNotFoundError:
-        record = {}
-    counts = [record.get(name) for name in ("attempt", "deaths")]
-    return Attempts(*(count if isinstance(count, int) and 0 <= count < 10**9 else 0 for count in counts))
+        return Attempts()
+    attempt, deaths = record.get("attempt"), record.get("deaths")
+    if not _is_count(attempt):
+        attempt = max([0, *filter(_is_count, (read_run(seed_dir).get("attempt"), *_put_aside(seed_dir)))])
+    return Attempts(attempt, deaths if _is_count(deaths) else 0)
 
 
-def write_attempts(seed_dir: Path, attempts: Attempts) -> None:
-    """Note the counts."""
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and 0 <= value < 10**9
+
+
+def _put_aside(seed_dir: Path) -> list[int]:
+    """The numbers of the attempts of which something was put aside."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return [int(name) for name in os.listdir(own_dir(seed_dir) / "attempts") if name.isdecimal()]
+    return []
+
+
+def write_attempts(seed_dir: Path, attempts: Attempts, fence: Callable[[], object] = lambda: None) -> None:
+    """Note the counts, unless `fence()` raises (see `batons.fence`)."""
     make_folder(own_dir(seed_dir))
     record = {"attempt": attempts.attempt, "deaths": attempts.deaths}
-    files.write_text(own_dir(seed_dir) / "attempts.json", json.dumps(record) + "\n")
+    path = own_dir(seed_dir) / "attempts.json"
+    files.write_text(path, json.dumps(record) + "\n", before_replacing=fence)
 
 
 def read_run(seed_dir: Path) -> dict[str, Any]:
@@ -62,10 +79,11 @@ def read_run(seed_dir: Path) -> dict[str, Any]:
     return read_record(own_dir(seed_dir) / "run.json")
 
 
-def write_run(seed_dir: Path, record: Mapping[str, Any]) -> None:
-    """Replace run.json."""
+def write_run(seed_dir: Path, record: Mapping[str, Any], fence: Callable[[], object] = lambda: None) -> None:
+    """Replace run.json, unless `fence()` raises (see `batons.fence`)."""
     make_folder(own_dir(seed_dir))
-    files.write_text(own_dir(seed_dir) / "run.json", json.dumps(record, indent=1) + "\n")
+    path = own_dir(seed_dir) / "run.json"
+    files.write_text(path, json.dumps(record, indent=1) + "\n", before_replacing=fence)
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -98,6 +98,21 @@ def is_put_back(seed_dir: str | Path, owner: str) -> bool:
     return resetting(owner).name in os.listdir(seed_dir)
 
 
+def fence(seed_dir: Path, baton: Baton) -> Callable[[], None]:
+    """What is called before a file of alfred's own is given its name: OvertakenError when `baton`, the
+    writer's, has gone.
+
+    Who takes a run over removes what stands under temporary names first of all (`reset.fence_off`). So a
+    writer that stands still after this look finds nothing any more that it could put in another's place.
+    """
+
+    def look() -> None:
+        if baton.name not in os.listdir(seed_dir):
+            raise _overtaken(seed_dir)
+
+    return look
+
+
 def finish(seed_dir: Path, owner: str) -> None:
     """Mark a run as completed; its results are on disk already.
 
@@ -124,7 +139,8 @@ def release(seed_dir: Path, owner: str, note: str, *, keep_files: bool = False) 
         OvertakenError: the run was taken over.
     """
     _move_or_raise(seed_dir, running(owner), resetting(owner))
-    reset.put_back(seed_dir, resetting(owner), note, keep_files=keep_files)
+    if not reset.put_back(seed_dir, resetting(owner), note, keep_files=keep_files):
+        raise _overtaken(seed_dir)
 
 
 def reap(
@@ -148,15 +164,28 @@ def reap(
     if not _move(seed_dir, dead, resetting(me)):
         return None
     taken()
-    if dead.state is State.RUNNING and death and not _left_report(seed_dir, dead.owner):
-        count = attempts.read_attempts(seed_dir)
+    reset.fence_off(seed_dir)
+    try:
+        return _put_back_or_give_up(seed_dir, dead, me, keep_files=keep_files, death=death)
+    except OvertakenError:
+        return None
+
+
+def _put_back_or_give_up(seed_dir: Path, dead: Baton, me: str, *, keep_files: bool, death: bool) -> State:
+    count = attempts.read_attempts(seed_dir)
+    counts = dead.state is State.RUNNING and death and not _left_report(seed_dir, dead.owner)
+    if counts:
         count = attempts.Attempts(count.attempt, count.deaths + 1)
         with contextlib.suppress(OSError):  # a full disk must not keep it from waiting again
-            attempts.write_attempts(seed_dir, count)
-        if count.deaths >= attempts.MAX_DEATHS:
-            _crash_from(resetting(me), seed_dir, me, _deaths_report(dead.owner, me, count), dead.owner)
-            return State.CRASHED
-    reset.put_back(seed_dir, resetting(me), f"its owner {dead.owner} died", keep_files=keep_files)
+            attempts.write_attempts(seed_dir, count, fence(seed_dir, resetting(me)))
+    # Who counted the third death may have died before it was made a crash.
+    if count.deaths >= attempts.MAX_DEATHS and (counts or dead.state is State.RESETTING):
+        worked_by = dead.owner if counts else str(attempts.read_run(seed_dir).get("owner", dead.owner))
+        _crash_from(resetting(me), seed_dir, me, _deaths_report(worked_by, me, count), worked_by)
+        return State.CRASHED
+    note = f"its owner {dead.owner} died"
+    if not reset.put_back(seed_dir, resetting(me), note, keep_files=keep_files):
+        raise _overtaken(seed_dir)
     return State.WAITING
 
 
@@ -165,10 +194,13 @@ def clean_crash(seed_dir: Path, me: str) -> bool:
     if not _move(seed_dir, CRASHED_BATON, resetting(me)):
         return False
     count = attempts.read_attempts(seed_dir)
-    if count.deaths:
-        attempts.write_attempts(seed_dir, attempts.Attempts(count.attempt, 0))
-    reset.put_back(seed_dir, resetting(me), "its crash was cleaned")
-    return True
+    try:
+        if count.deaths:
+            forgotten = attempts.Attempts(count.attempt, 0)
+            attempts.write_attempts(seed_dir, forgotten, fence(seed_dir, resetting(me)))
+        return reset.put_back(seed_dir, resetting(me), "its crash was cleaned")
+    except OvertakenError:
+        return False
 
 
 def adopt_all(seed_dirs: Iterable[Path], me: str, sleep: Callable[[float], None] = time.sleep) -> list[Path]:

@@ -82,10 +82,11 @@ def read_experiment(runs: Iterable[Path], seeds: Sequence[int]) -> Experiment:
     if not found:
         where = paths[0].parent if paths else "an experiment without any run"
         raise StorageError(f"no config.json can be read in {where}: put a whole one there")
-    path, config = found[0]
+    _, config = found[0]
     shared = set.intersection(*(set(other) for _, other in found)) - {"seed"}
     config = {name: value for name, value in config.items() if name in shared}
-    unique = read_record(path / "config_unique.json") or {"alg_name": None, "task_name": None}
+    uniques = (read_record(path / "config_unique.json") for path, _ in found)
+    unique = next(filter(None, uniques), {"alg_name": None, "task_name": None})
     return Experiment(config, {name: config[name] for name in unique if name in config}, tuple(seeds))
 
 

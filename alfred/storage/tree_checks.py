@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,13 @@ from alfred.utils.storage_names import is_storage_name
 _LAYING = "laying."
 _CHORES = (*chores.CHORES, chores.CLEANING, chores.RETRAINING)
 _MARKERS = {"PLOT_ARRAYS_ONGOING": chores.PLOTS, "SUMMARY_ONGOING": chores.SUMMARY}
+_RECORDS = (
+    "variations.json",
+    ".alfred/storage.json",
+    ".alfred/preparations/*/preparation.json",
+    ".alfred/more_seeds/*/seeds.json",
+)
+_RECORDS_OF_RUNS = ("config_unique.json", ".alfred/run.json", ".alfred/attempts.json")
 _MARKER_AGE = 3600.0  # `alfred plot` and `alfred benchmark` make such markers too, and hold no baton
 _FEWEST_RECORDERS, _RECORDERS = 3, 60
 _RECORDER_SECONDS = 2.0
@@ -156,6 +163,7 @@ class _StorageLook:
                 self._look_at_configs(number, of_experiment)
             else:
                 self._note(Kind.EMPTY, self._dir / f"experiment{number}")
+        self._look_at_records(runs.values())
         self._look_at_leases()
         self._look_at_chores(now)
         for name in ("summary.ready", "summary.old"):
@@ -203,6 +211,14 @@ class _StorageLook:
             self._note(Kind.UNEQUAL, where, f"{', '.join(sorted(unequal))} differ")
         if rewritten:
             self._note(Kind.REWRITTEN, where, f"{', '.join(sorted(rewritten))} differ")
+
+    def _look_at_records(self, runs: Iterable[Sequence[Run]]) -> None:
+        """The small files of JSON beside config.json: some commands do without them and say nothing."""
+        paths = [path for pattern in _RECORDS for path in sorted(self._dir.glob(pattern))]
+        paths += [Path(run.seed_dir, name) for some in runs for run in some for name in _RECORDS_OF_RUNS]
+        for path in paths:
+            if _read(str(path)) is None and os.path.lexists(path):
+                self._note(Kind.BAD_RECORD, path)
 
     def _look_at_leases(self) -> None:
         held = self._owners | {owner for _, owner in held_chores(self._dir)}
@@ -292,6 +308,9 @@ def _look_at_root(tree: Tree, observer: Owner, found: Examination) -> None:
         if name not in laid_by and leases.judge(tree.root, name, observer) is Verdict.DEAD:
             path = leases.owners_dir(tree.root) / name
             found.damages.append(Damage(Kind.DEAD_LEASE, tree.root, path))
+    for path in sorted((hidden / "jobs").glob("*.json")):
+        if _read(str(path)) is None:
+            found.damages.append(Damage(Kind.BAD_RECORD, tree.root, path))
     taken = Counter(path.name.split("_", 1)[0].lower() for path in tree.storage_dirs)
     found.gaps = sum(name.lower() not in taken for name in _names(hidden / "ids"))
 

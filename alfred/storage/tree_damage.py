@@ -16,6 +16,7 @@ class Kind(Enum):
     CONFLICT = "conflicts"
     UNREADABLE = "unreadable folders"
     NO_CONFIG = "runs without config.json"
+    BAD_RECORD = "damaged records"
     UNEQUAL = "experiments of several configurations"
     REWRITTEN = "rewritten configurations"
     EMPTY = "experiments without runs"
@@ -67,6 +68,11 @@ EXPLAINED = {
         Level.PROBLEM,
         "they can neither be run nor be read",
         "copy config.json from another seed of the experiment and set its seed, or remove the folder",
+    ),
+    Kind.BAD_RECORD: Explanation(
+        Level.PROBLEM,
+        "what stood in them is told from elsewhere where that can be, else not at all",
+        "alfred update writes config_unique.json anew; put a copy of another there, or remove it",
     ),
     Kind.UNEQUAL: Explanation(
         Level.PROBLEM,

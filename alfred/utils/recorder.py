@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -67,13 +68,8 @@ class Recorder:
         pickled or the file can't be written.
         """
         path = Path(filename)
-
-        def refuse_if_overtaken() -> None:
-            if not _may_publish():
-                raise OvertakenError(f"{path} was not saved: another process has taken over this run")
-
         self._file.save(
-            path, self._tape, was_handed_out=self._was_handed_out, before_writing=refuse_if_overtaken
+            path, self._tape, was_handed_out=self._was_handed_out, before_writing=lambda: _refuse_late(path)
         )
         _fold_at_exit()
 
@@ -110,12 +106,13 @@ def fold_files() -> None:
     RecorderError if one can't be written; its rows are in it still. Files of a run that another process has
     taken over are left alone.
     """
-    if _may_publish():
-        tape_file.fold_all()
+    with contextlib.suppress(OvertakenError):
+        tape_file.fold_all(_refuse_late)
 
 
-def _may_publish() -> bool:
-    return may_publish is None or may_publish()
+def _refuse_late(path: Path) -> None:
+    if may_publish is not None and not may_publish():
+        raise OvertakenError(f"{path} was not saved: another process has taken over this run")
 
 
 _folds_at_exit = 0

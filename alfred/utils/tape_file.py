@@ -17,6 +17,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -85,7 +86,7 @@ class TapeFile:
 
         The latter where the file is large, is still what this recorder left there, and the tape is what it
         was with more rows. `was_handed_out` says that others may have changed values inside the tape;
-        what `before_writing` raises is passed on, and nothing is written.
+        what `before_writing`, called last of all, raises is passed on, and the file stays as it is.
 
         RecorderError if a value can't be pickled or the file can't be written.
         """
@@ -104,16 +105,18 @@ class TapeFile:
                 raise RecorderError(f"{path} was not saved: {error}") from error
 
 
-def fold_all() -> None:
+def fold_all(before_writing: Callable[[Path], None]) -> None:
     """Make plain pickles of the files that this process has added rows to and that are as it left them.
 
+    What `before_writing`, called last of all for each, raises is passed on.
     RecorderError if one can't be written; its rows are in it still.
     """
     while _unfolded:
         path, (process, looks) = _unfolded.popitem()
         try:
             if process == os.getpid() and _Looks.of(os.stat(path)) == looks:
-                files.write_bytes(path, pickle.dumps(read(path), protocol=4))
+                data = pickle.dumps(read(path), protocol=4)
+                files.write_bytes(path, data, before_replacing=partial(before_writing, path))
         except FileNotFoundError:
             continue  # put aside meanwhile
         except OSError as error:
@@ -178,9 +181,8 @@ def _replace(path: Path, tape: Tape, before_writing: Callable[[], None]) -> _Sav
         column.edited = False
     names, lengths = list(tape), [len(column) for column in columns]
     data = _pickled(tape)
-    before_writing()
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_bytes(path, data)
+    files.write_bytes(path, data, before_replacing=before_writing)
     _unfolded.pop(path, None)
     if len(data) < SMALL or len(columns) != len(names):
         return None
@@ -201,7 +203,6 @@ def _append(last: _Saved, added: _Added, before_writing: Callable[[], None]) -> 
         entry = _HEAD.pack(_MARK, check, len(data)) + data
     if last.looks.size + len(entry) > 2 * last.whole:
         return None  # as much as was added since the dictionary was written pays for writing it again
-    before_writing()
     try:
         handle = os.open(last.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
     except OSError:
@@ -209,6 +210,7 @@ def _append(last: _Saved, added: _Added, before_writing: Callable[[], None]) -> 
     try:
         if _Looks.of(os.fstat(handle)) != last.looks:
             return None  # somebody else wrote it
+        before_writing()  # with the file open: it goes with its run when that is put back
         if os.write(handle, entry) < len(entry):
             return None  # a full disk: the whole tape may still find room, or says so
         synced = last.synced

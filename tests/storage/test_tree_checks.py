@@ -108,6 +108,10 @@ class Damager:
         (self.seed_dir / "config.json").write_text('{"alg_name": ')
         return self.seed_dir
 
+    def bad_record(self):
+        (self.dir / ".alfred/storage.json").write_text('{"id": "Ab1", ')
+        return self.dir / ".alfred/storage.json"
+
     def unequal(self):
         change(self.seed_dir / "config.json", lr=0.3)
         return self.dir / "experiment1"
