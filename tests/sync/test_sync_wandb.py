@@ -250,7 +250,9 @@ def test_a_terminal_shows_a_bar_and_ctrl_c_ends_wandb_too(one_run, server):
     drawn = []
     reader = threading.Thread(target=read_all, args=(screen, drawn))
     reader.start()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background jobs ignore it
     process = start(one_run, "sync", NOT_ASKED, stderr=terminal, WANDB_BASE_URL=server.url)
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + LIMIT
     while not server.requests and time.monotonic() < deadline:
         time.sleep(0.05)
