@@ -185,7 +185,7 @@ def of_list(tree):
 
 def of_journal(tree):
     folder = tree.root / ".alfred" / "laying.host-1-0123abcd"
-    LayingFolder(tree.root, folder, Leases(this_process())).finish_or_remove()
+    LayingFolder(tree.root, folder, Leases(this_process())).finish_or_remove(folder)
 
 
 READERS = {
