@@ -6,8 +6,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 LOWEST := .venv-lowest/bin
-# As many tests at once as there are cores; those of a file share what they set up.
-AT_ONCE := --numprocesses auto --dist loadfile
+# More tests at once than there are cores, since many wait; those of a file share what they set up.
+AT_ONCE = --numprocesses $$($(PYTHON) -c 'import os; print(os.cpu_count() + 2)') --dist loadfile --no-loadscope-reorder
 # What calls numpy, scipy, matplotlib, rich, tqdm and the extras; the rest needs none of them.
 LIBRARIES_USED := tests/analysis tests/examples tests/export tests/figures tests/report tests/search tests/utils
 

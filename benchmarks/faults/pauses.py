@@ -16,6 +16,7 @@ from pathlib import Path
 import ledger
 from client import Client, children, new_client, wait_for, wait_until_stopped
 
+from alfred.files import made_by
 from alfred.storage.attempts import read_run
 
 HOW_TO_READ = """Of every ten runs four stand still in main() before the recorder is saved (SIGSTOP of
@@ -169,10 +170,13 @@ class Pauses:
             self.violations.append(f"{what}: {found} instead of {wanted}")
 
     def files(self) -> dict[str, bytes]:
-        """Every file of every run, but what was put aside."""
+        """Every file of every run, but what was put aside, and what has no name of its own yet: a late writer
+        that is killed leaves that."""
         paths = self.client.root.glob("*/experiment*/seed*/**/*")
         return {
-            str(path): path.read_bytes() for path in paths if path.is_file() and "attempts" not in path.parts
+            str(path): path.read_bytes()
+            for path in paths
+            if path.is_file() and "attempts" not in path.parts and made_by(path.name) is None
         }
 
     def compare(self, before: Mapping[str, bytes], after: Mapping[str, bytes], taker: str) -> int:
