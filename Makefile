@@ -17,7 +17,8 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r target what; do \
 		printf '%-14s %s\n' "$$target" "$$what"; done
 
-demo: setup ## walk the six steps from schedules to comparisons on examples/digits
+demo: ## walk the six steps from schedules to comparisons on examples/digits
+	@$(PYTHON) tools/setup.py .venv requirements/demo.txt requirements/dev.txt
 	@$(BIN)/python examples/demo.py
 
 test: lint ## check and test everything that needs neither root nor a server

@@ -1,8 +1,9 @@
 """Make a virtual environment of the checkout from pins: `python3 tools/setup.py .venv requirements/dev.txt`.
 
 Needs python 3.11 with pip and nothing else: neither root, nor uv, nor Debian's python3-venv. A second call
-with nothing changed returns at once. With `--pins` it resolves the pins instead, keeping those that still
-fit; with `--upgrade` every one anew.
+with nothing changed returns at once; so does one that finds the environment of a file of pins named after
+the first, which holds the same and more. With `--pins` it resolves the pins instead, keeping those that
+still fit; with `--upgrade` every one anew.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ LOWEST_EXTRAS = ("completion", "examples", "mlflow", "pandas", "parquet", "tenso
 PINS = {
     "uv.txt": ["requirements/uv.in"],
     "dev.txt": ["pyproject.toml", "--all-extras", "--group", "dev"],
+    # A fifth of dev.txt, in the same versions: what the examples run with.
+    "demo.txt": [
+        *("pyproject.toml", "--extra", "examples", "--group", "build"),
+        *("--constraint", "requirements/dev.txt"),
+    ],
     # Without Ray, which nothing of what is tested there imports.
     "lowest.txt": [
         "pyproject.toml",
@@ -64,17 +70,21 @@ def main(argv: Sequence[str]) -> int:
         if list(argv) in (["--pins"], ["--upgrade"]):
             make_pins(list(argv))
         else:
-            make_environment(ROOT / argv[0], ROOT / argv[1])
+            venv, *pins = (ROOT / path for path in argv)
+            make_environment(venv, *pins)
     except subprocess.CalledProcessError as error:
         print(f"this command failed, see above: {' '.join(error.cmd)}", file=sys.stderr)
         return 1
     return 0
 
 
-def make_environment(venv: Path, pins: Path) -> None:
-    """The virtual environment `venv` with exactly the packages of `pins` and this checkout, editable."""
-    stamp, wanted = venv / ".alfred-setup", fingerprint(pins)
-    if stamp.exists() and stamp.read_text() == wanted:
+def make_environment(venv: Path, pins: Path, *larger: Path) -> None:
+    """The virtual environment `venv` with exactly the packages of `pins` and this checkout, editable.
+
+    One that was made from a file of `larger` is left as it is.
+    """
+    stamp = venv / ".alfred-setup"
+    if stamp.exists() and stamp.read_text() in map(fingerprint, (pins, *larger)):
         return
     uv = bootstrap_uv()
     environment = uv_environment(pip_settings())
@@ -89,7 +99,7 @@ def make_environment(venv: Path, pins: Path) -> None:
     # The build backend is among the pins: nothing is fetched for an isolated build.
     here = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     run([uv, "pip", "install", "--quiet", "--python", python, *here], environment)
-    stamp.write_text(wanted)
+    stamp.write_text(fingerprint(pins))
 
 
 def fingerprint(pins: Path) -> str:

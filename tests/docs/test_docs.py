@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 pages = runpy.run_path(str(HERE / "pages.py"))
 ROOT, PAGES = pages["ROOT"], pages["PAGES"]
 QUICKER = {  # what examples/digits is told here, so that its pages take seconds
-    '"--n_epochs", type=int, default=50': '"--n_epochs", type=int, default=2',
+    '"--n_epochs", type=int, default=30': '"--n_epochs", type=int, default=2',
     '        ("epoch", "train_loss", (None, None), (0.0, None)),\n': "",
     '        ("epoch", "valid_loss", (None, None), (0.0, None)),\n': "",
 }

@@ -49,7 +49,8 @@ def empty_database(tmp_path_factory):
     from mlflow.tracking import MlflowClient
 
     path = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    with contextlib.chdir(path.parent):  # MLflow makes a folder where it is called
+        MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
     return path
 
 

@@ -88,6 +88,27 @@ def test_changed_pins_ask_for_a_new_environment(setup, tmp_path):
     assert setup.fingerprint(pins) != before
 
 
+def test_the_larger_environment_of_the_tests_does_for_the_demo_too(setup, tmp_path):
+    demo, dev, venv = tmp_path / "demo.txt", tmp_path / "dev.txt", tmp_path / "venv"
+    demo.write_text("numpy==2.0.0\n")
+    dev.write_text("numpy==2.0.0\npytest==8.3.0\n")
+    venv.mkdir()
+    (venv / "kept").touch()
+    (venv / ".alfred-setup").write_text(setup.fingerprint(dev))
+    setup.make_environment(venv, demo, dev)
+    assert (venv / "kept").exists()
+
+
+def test_the_demo_runs_with_the_versions_that_are_tested():
+    demo, dev = (
+        set(re.findall(r"^[\w.-]+==.*(?= \\$)", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
+        for name in ("demo.txt", "dev.txt")
+    )
+    assert "scikit-learn" in {line.partition("==")[0] for line in demo}
+    assert not any(line.startswith("pytest==") for line in demo)
+    assert demo <= dev
+
+
 def test_make_alone_lists_every_target_that_a_user_may_call():
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     declared = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
