@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from alfred import cli
 from alfred.errors import NothingToDoError, UsageError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from alfred.figures.summary import Evaluations
     from alfred.figures.tables import Table
     from alfred.figures.visuals import Visuals
+
+    _Known: TypeAlias = dict[Path, tuple[Search, SearchScores]]
 
 Scale = str | Mapping[str, tuple[float, float]]  # how scores of several tasks are brought to one scale
 TYPES = ("compare_models", "compare_searches")
@@ -89,9 +91,10 @@ def benchmark(
     folder = Path(from_file).absolute().parent if from_file else schedule_folder_of(there[0])
     visuals = load_visuals(folder)
     evaluate = _Evaluator(root, wanted.n_eval_runs, re_run_if_exists, log_level)
+    known: _Known = {}
     if benchmark_type == "compare_searches":
-        _summarize(there, wanted, re_run_if_exists, evaluate, report)
-    compared = _gather(there, wanted, evaluate, report)
+        known = _summarize(there, wanted, re_run_if_exists, evaluate, report)
+    compared = _gather(there, wanted, evaluate, known, report)
     report.failed_evaluations = evaluate.failed
     if benchmark_type == "compare_searches":
         report.paths += draw_compare_searches(compared.searches, compared.scores, wanted, visuals)
@@ -248,19 +251,27 @@ def _summarize(
     again: bool,
     evaluate: _Evaluator,
     report: BenchmarkReport,
-) -> None:
-    """Make the summaries that are missing; one made with other settings stops everything."""
+) -> _Known:
+    """Make the summaries that are missing, and what they were made of; one made with other settings stops
+    everything."""
     from alfred.figures.summary import summarize_search
 
+    known: _Known = {}
     for storage_dir in storage_dirs:
         with contextlib.suppress(NothingToDoError):  # told when its runs are gathered
             made = summarize_search(storage_dir, wanted, re_run_if_exists=again, evaluate=evaluate)
-            if made.made_now:
+            if made.made_of:
+                known[storage_dir] = made.made_of
                 report.lines.append(f"made {made.folder}" + (f": {made.note}" if made.note else ""))
+    return known
 
 
 def _gather(
-    storage_dirs: Sequence[Path], wanted: Settings, evaluate: _Evaluator, report: BenchmarkReport
+    storage_dirs: Sequence[Path],
+    wanted: Settings,
+    evaluate: _Evaluator,
+    known: _Known,
+    report: BenchmarkReport,
 ) -> _Compared:
     """The runs and scores of the storage directories in which a run has completed; the others are named."""
     from alfred.analysis.gather import gather
@@ -269,13 +280,17 @@ def _gather(
 
     compared = _Compared([], [])
     for storage_dir in storage_dirs:
-        search = gather(storage_dir, {wanted.x_metric, wanted.y_metric, wanted.metric})
-        if not search.conditions()[Condition.COMPLETED]:
-            report.passed_over.append(f"{storage_dir} has no completed run")
-            cli.notice(f"{storage_dir} has no completed run: passed over")
-            continue
+        if storage_dir in known:
+            search, scores = known[storage_dir]
+        else:
+            search = gather(storage_dir, {wanted.x_metric, wanted.y_metric, wanted.metric})
+            if not search.conditions()[Condition.COMPLETED]:
+                report.passed_over.append(f"{storage_dir} has no completed run")
+                cli.notice(f"{storage_dir} has no completed run: passed over")
+                continue
+            scores = scores_of(search, wanted, evaluate)
         compared.searches.append(search)
-        compared.scores.append(scores_of(search, wanted, evaluate))
+        compared.scores.append(scores)
         for line in without_score(compared.scores[-1]):
             cli.notice(f"{search.name}, without a score, {line}")
     if not compared.searches:

@@ -341,7 +341,7 @@ def _make_plots(storage_dir: Path) -> Sequence[str]:
 
 def _make_summary(storage_dir: Path) -> Sequence[str]:
     from alfred.analysis.settings import settings
-    from alfred.figures.summary import summarize_search
+    from alfred.figures.summary import summarize_search, without_score
     from alfred.launchers.evaluation import evaluate_runs
 
     def evaluate(seed_dirs: Sequence[Path]) -> dict[Path, Sequence[float] | str]:
@@ -351,7 +351,8 @@ def _make_summary(storage_dir: Path) -> Sequence[str]:
     summary = summarize_search(storage_dir, re_run_if_exists=True, evaluate=evaluate)
     best = "no experiment is the best" if summary.best is None else f"experiment{summary.best} is the best"
     told = f"made {summary.folder}: {best}" + (f" ({summary.note})" if summary.note else "")
-    return [told, *(f"without a score, {line}" for line in summary.without_score)]
+    unscored = without_score(summary.made_of[1]) if summary.made_of else []
+    return [told, *(f"without a score, {line}" for line in unscored)]
 
 
 def _put_back_dead_runs(storage_dirs: Sequence[Path], owner: Owner) -> None:

@@ -53,6 +53,7 @@ def seconds_of_command(folder: Path, method: str) -> float:
     words = ["--benchmark_type", "compare_searches", "--storage_names", NAME, "--y_error_bars", method]
     command = [sys.executable, "-m", "alfred", "benchmark", *words, "--re_run_if_exists", "true"]
     environment = {**os.environ, "PYTHONPATH": str(Path(alfred.__file__).parents[1])}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # most users' Python keeps what it has compiled
     before = os.times()
     subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
     after = os.times()

@@ -92,10 +92,9 @@ def make_environment(venv: Path, pins: Path, *larger: Path) -> None:
     print(f"Making {venv.name} from {pins.relative_to(ROOT)} ...", flush=True)
     shutil.rmtree(venv, ignore_errors=True)
     run([uv, "venv", "--quiet", "--python", sys.executable, str(venv)], environment)
-    run(
-        [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "--requirement", str(pins)],
-        environment,
-    )
+    # Compiled at once, so that no command compiles what it imports, time and again where it may not write.
+    pinned = ["--require-hashes", "--compile-bytecode", "--requirement", str(pins)]
+    run([uv, "pip", "install", "--quiet", "--python", python, *pinned], environment)
     # The build backend is among the pins: nothing is fetched for an isolated build.
     here = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     run([uv, "pip", "install", "--quiet", "--python", python, *here], environment)

@@ -36,6 +36,7 @@ def render(figure: Figure, dpi: float = 300) -> Rendered:
         pdf, png = io.BytesIO(), io.BytesIO()
         FigureCanvasAgg(figure)
         figure.savefig(png, format="png", dpi=dpi, metadata={"Software": None})
+        figure.set_layout_engine("none")  # what was laid out for one holds for the other
         figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
     return Rendered(pdf.getvalue(), png.getvalue())
 

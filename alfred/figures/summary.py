@@ -40,14 +40,18 @@ Evaluate = Callable[[Sequence[Path]], Evaluations]
 class SummaryResult:
     """The summary of a search: its folder, the best experiment (None: none) and what to know of that.
 
-    `without_score` names the runs that have none, a line for each reason.
+    `made_of` are the runs and scores it was made of; None where it was there already.
     """
 
     folder: Path
     best: int | None
     note: str
-    made_now: bool
-    without_score: tuple[str, ...] = ()
+    made_of: tuple[Search, SearchScores] | None = None
+
+    @property
+    def made_now(self) -> bool:
+        """Whether it was not there already."""
+        return self.made_of is not None
 
 
 def summarize_search(
@@ -76,14 +80,14 @@ def summarize_search(
                 f"{folder} was made with {different}: alfred benchmark --re_run_if_exists true makes it anew"
             )
         if made.get("conditions") == _counted(count(storage_dir, this_process())):
-            return SummaryResult(folder, made.get("best"), str(made.get("note", "")), made_now=False)
+            return SummaryResult(folder, made.get("best"), str(made.get("note", "")))
     search = gather(storage_dir, {wanted.x_metric, wanted.y_metric, wanted.metric})
     if not search.conditions()[Condition.COMPLETED]:
         raise NothingToDoError(f"{storage_dir} has no completed run: launch it first")
     with _flagged(storage_dir):
         scores = scores_of(search, wanted, evaluate)
         replace_folder(folder, lambda made: _build(made, search, scores, wanted))
-    return SummaryResult(folder, scores.best, scores.note, True, tuple(without_score(scores)))
+    return SummaryResult(folder, scores.best, scores.note, (search, scores))
 
 
 def scores_of(search: Search, wanted: Settings, evaluate: Evaluate | None) -> SearchScores:

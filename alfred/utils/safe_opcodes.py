@@ -14,9 +14,18 @@ from typing import TypeAlias
 
 _DEEPEST = 100  # nested containers; numpy itself stops at 64 dimensions
 
-# What stands on the stack of the unpickler is told by how deep it is: a list of one number for what may
-# still be filled, a number for everything else.
-_Item: TypeAlias = int | list[int]
+
+class _Open:
+    """A container that may still be filled."""
+
+    __slots__ = ("depth",)
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+
+
+# What stands on the stack of the unpickler is told by how deep it is.
+_Item: TypeAlias = int | _Open
 
 
 class CutShortError(Exception):
@@ -87,7 +96,7 @@ class _Walk:
         self.at += 1
 
     def empty(self) -> None:
-        self._push([1])
+        self._push(_Open(1))
 
     def empty_tuple(self) -> None:
         self._push(1)
@@ -97,18 +106,18 @@ class _Walk:
 
     def marked(self, *, fillable: bool) -> None:
         depth = self._around(self._pop_to_mark())
-        self._push([depth] if fillable else depth)
+        self._push(_Open(depth) if fillable else depth)
 
     def fill(self, count: int | None) -> None:
         """`count` items, None for those since the mark, go into what stands before them."""
         items = self._pop_to_mark() if count is None else self._pop(count)
-        if not self._stack or not isinstance(target := self._stack[-1], list):
+        if not self._stack or not isinstance(target := self._stack[-1], _Open):
             raise ValueError(f"something that was finished is changed at byte {self.at}")
-        target[0] = max(target[0], self._around(items))
+        target.depth = max(target.depth, self._around(items))
         self.at += 1
 
     def reduce(self) -> None:
-        self._push([self._around(self._pop(2))])
+        self._push(_Open(self._around(self._pop(2))))
 
     def put(self, place: int, size: int) -> None:
         # C's memo is an array, as long as its greatest place says.
@@ -213,14 +222,14 @@ class _Walk:
         return self._marks[-1] if self._marks else 0
 
     def _around(self, items: list[_Item]) -> int:
-        depth = 1 + max(map(_depth, items), default=0)
+        depth = 1 + max(map(_depth, set(items)), default=0)  # of a thousand numbers one is asked
         if depth > _DEEPEST:
             raise ValueError(f"more than {_DEEPEST} containers in one another at byte {self.at}")
         return depth
 
 
 def _depth(item: _Item) -> int:
-    return item if isinstance(item, int) else item[0]
+    return item if isinstance(item, int) else item.depth
 
 
 # Opcodes of a fixed width that are values by themselves.

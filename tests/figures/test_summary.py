@@ -18,7 +18,7 @@ from pypdf import PdfReader
 import alfred
 from alfred.analysis.settings import settings
 from alfred.errors import NothingToDoError, UsageError
-from alfred.figures.summary import summarize_search
+from alfred.figures.summary import summarize_search, without_score
 from alfred.storage.batons import claim
 from alfred.storage.creation import Experiment, Preparation, lay_search
 from alfred.storage.leases import Leases
@@ -284,8 +284,8 @@ def test_runs_without_a_score_are_named_with_the_reason(troubled):
     assert set(without) == {(n, 2) for n in WHY}
     for (number, _), why in without.items():
         assert WHY[number] in why
-        assert f"{why}: experiment{number}/seed2" in troubled.without_score
-    assert len(troubled.without_score) == len(WHY)
+        assert f"{why}: experiment{number}/seed2" in tuple(without_score(troubled.made_of[1]))
+    assert len(tuple(without_score(troubled.made_of[1]))) == len(WHY)
 
 
 @pytest.mark.parametrize("figure", ["summary_learning", "summary_performance"])
@@ -302,7 +302,7 @@ def test_a_reason_that_many_runs_share_is_told_once(tmp_path):
     storage_dir = lay(tmp_path, {n: {1: 1.0} for n in range(1, 9)})
     made = summarize_search(storage_dir, settings(performance_metric="loss"))
     assert made.best is None
-    (line,) = made.without_score
+    (line,) = tuple(without_score(made.made_of[1]))
     five = ", ".join(f"experiment{n}/seed1" for n in range(1, 6))
     assert line == f"no loss recorded: {five} and 3 more"
 
