@@ -14,7 +14,8 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,18 @@ def whole_number(word: str) -> int:
 def notice(text: str) -> None:
     """Say on stderr, in one line, what does not end the command."""
     say(f"notice: {text}")
+
+
+@contextlib.contextmanager
+def waiting_for(whom: str) -> Iterator[None]:
+    """Around a question that is answered at once as a rule: say whose answer is awaited if it is not."""
+    timer = threading.Timer(2.0, notice, [f"waiting for an answer of {whom}"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def run(

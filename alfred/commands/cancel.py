@@ -51,10 +51,9 @@ def cancel(
         return []
     if not cli.confirm(_announcement(jobs, submitted, storage_dirs), ask_for_validation):
         return []
-    names = sorted({job.name for job in jobs})
-    if problem := scheduler.cancel(names):
+    if problem := scheduler.cancel(jobs):
         raise LaunchError(f"the scheduler did not end the jobs: {problem}")
-    _wait_until_gone(names)
+    _wait_until_gone(sorted({job.name for job in jobs}))
     _put_back(storage_dirs)
     print(f"{_jobs(len(jobs))} ended.")
     return [job.id for job in jobs]
@@ -89,7 +88,8 @@ def _door(options: argparse.Namespace) -> int:
 def _asked(names: Sequence[str]) -> list[Job]:
     from alfred.storage import scheduler
 
-    jobs = scheduler.queue(names)
+    with cli.waiting_for("squeue"):
+        jobs = scheduler.queue(names)
     if jobs is None:
         raise LaunchError("squeue gives no answer here: call this where the jobs were submitted")
     return jobs

@@ -5,6 +5,7 @@ No answer is no error: whoever asks gets None, and doubt stays doubt.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -13,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 _LIMIT = 20.0  # seconds for an answer; a controller that is busy may take some
+_QUICK = 1.0  # seconds in which "no such job" is said; silence takes longer
+_PAUSE = 60.0  # seconds in which a scheduler that was silent is not asked about one job after the other
 _SEPARATOR = "\x1f"
 _ASKED = _SEPARATOR.join(("%i", "%A", "%j", "%T", "%N", "%r", "%L"))
 # Of a node that is up, answers and has no job in the act of ending.
@@ -53,13 +56,25 @@ class Ending:
     taken_away: bool
 
 
+@dataclass
+class _Heard:
+    """What asking has shown: the name of the cluster, and until when asking again is in vain."""
+
+    cluster: str = ""
+    silent_until: float = 0.0
+
+
+_heard = _Heard()
+
+
 def cluster_name() -> str:
     """The cluster that this process belongs to or can ask; empty where there is none."""
-    name = os.environ.get("SLURM_CLUSTER_NAME", "")
+    name = os.environ.get("SLURM_CLUSTER_NAME", "") or _heard.cluster
     if name:
         return name
     found = re.search(r"^ClusterName\s*=\s*(\S+)", _ask("scontrol", "show", "config") or "", re.MULTILINE)
-    return found[1] if found else ""
+    _heard.cluster = found[1] if found else ""
+    return _heard.cluster
 
 
 def queue(names: Iterable[str]) -> list[Job] | None:
@@ -98,7 +113,7 @@ def end_of(environ: Mapping[str, str]) -> float | None:
     given = environ.get("SLURM_JOB_END_TIME", "")
     if given.isdigit():
         return float(given)
-    job = environ.get("SLURM_JOB_ID", "")
+    job = _this_job(environ)
     if not job:
         return None
     answer = _ask("squeue", "--noheader", f"--jobs={job}", "--format=%e")
@@ -114,7 +129,9 @@ def ended(job: str, restarts: str, node: str, cluster: str) -> Ending | None:
     A job is over when the scheduler says so, has nothing more to clean up, and the node on which it was is
     up and answers. A node that is down or silent proves nothing: its processes may go on for minutes.
     """
-    if not (job and node and cluster) or cluster != cluster_name():
+    if not (job and node and cluster) or time.monotonic() < _heard.silent_until:
+        return None
+    if cluster != cluster_name():
         return None
     answer = _ask("scontrol", "--oneliner", "show", "job", job) or ""
     # Asked for the job that gave an array its number, it tells of the whole array.
@@ -133,12 +150,20 @@ def ended(job: str, restarts: str, node: str, cluster: str) -> Ending | None:
 
 def requeue(environ: Mapping[str, str]) -> str:
     """Have the job that this process belongs to started again; what went wrong, "" if nothing did."""
-    return _order("scontrol", "requeue", environ.get("SLURM_JOB_ID", ""))
+    return _order("scontrol", "requeue", _this_job(environ))
 
 
-def cancel(names: Iterable[str]) -> str:
-    """End the jobs of these names; what went wrong, "" if nothing did."""
-    return _order("scancel", f"--name={','.join(names)}")
+def _this_job(environ: Mapping[str, str]) -> str:
+    """What the job that this process belongs to is called, "" if there is none. In an array by its task: the
+    last one has the number of the whole array, by which all of them would be meant."""
+    array, task = environ.get("SLURM_ARRAY_JOB_ID", ""), environ.get("SLURM_ARRAY_TASK_ID", "")
+    return f"{array}_{task}" if array and task else environ.get("SLURM_JOB_ID", "")
+
+
+def cancel(jobs: Iterable[Job]) -> str:
+    """End these jobs, with the whole arrays that they are tasks of; what went wrong, "" if nothing did."""
+    numbers = {job.id.partition("_")[0] for job in jobs}  # scancel knows no list of names
+    return _order("scancel", "--quiet", *sorted(numbers))
 
 
 def _order(*command: str) -> str:
@@ -152,11 +177,14 @@ def _order(*command: str) -> str:
 
 def _ask(*command: str) -> str | None:
     """The answer of one of SLURM's programs; None when there is none."""
-    try:
+    began = time.monotonic()
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
         asked = _call(command)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return asked.stdout if asked.returncode == 0 else None
+        if asked.returncode == 0:
+            return asked.stdout
+    if time.monotonic() - began > _QUICK:
+        _heard.silent_until = time.monotonic() + _PAUSE
+    return None
 
 
 def _call(command: Sequence[str]) -> subprocess.CompletedProcess[str]:

@@ -82,6 +82,7 @@ class TestAnArrayOfJobs:
         assert look.counts(storage_dir) == {"COMPLETED": 10, "CRASH.txt": 4}, outputs(one)
         assert sorted(ends(one).values()) == [0] * 4 + [1] * 10
         assert "submitted 3 jobs: array " in launched.stdout
+        assert "jobs: 3 " in launched.stdout, "nothing was told of how the jobs stand"
         assert "10 done, 0 running, 4 crashed, 0 waiting" in launched.stdout
         hosts = {
             json.loads(path.read_text())["host"]
@@ -199,7 +200,7 @@ class TestEndsThatNobodyChose:
             + "    alfred.defaults.DEFAULT_RESUME_FROM_CHECKPOINTS = True\n"
         )
         storage_dir = one.lay(CHECKPOINTED, CHECKPOINTED)
-        words = ("--n_jobs", "1", "--n_processes", "2", "--time", "1", "--requeue", "1")
+        words = ("--n_jobs", "2", "--time", "1", "--requeue", "1")  # the last job has the array's number
         assert launch(one, storage_dir, *words).returncode == 0
         look.wait_for(lambda: look.counts(storage_dir) == {"RUNNING": 2})
         look.wait_for(lambda: look.counts(storage_dir) == {"UNHATCHED": 2}, 90)
@@ -209,14 +210,16 @@ class TestEndsThatNobodyChose:
         look.wait_for(lambda: look.counts(storage_dir) == {"COMPLETED": 2}, 90)
         for number in (1, 2):
             assert (storage_dir / f"experiment{number}/seed1/went on").read_text() == "1 2", outputs(one)
+        assert outputs(one).count("runs still wait: this job starts again") == 2
 
 
 class TestTheUsersView:
     def test_status_shows_jobs_and_cancel_ends_them_and_puts_their_runs_back(self, client, look, cluster):
         one = client()
         storage_dir = one.lay(*[UNTIL_TOLD] * 3)
-        words = ("--n_jobs", "4", "--max_concurrent_jobs", "2", "--time", "10")
-        assert launch(one, storage_dir, *words).returncode == 0
+        words = ("--n_jobs", "2", "--max_concurrent_jobs", "1", "--time", "10")
+        for _ in range(2):  # what the command line says holds, also against the user's own SBATCH_...
+            assert launch(one, storage_dir, *words, env={"SBATCH_TIMELIMIT": "55"}).returncode == 0
         look.wait_for(lambda: look.counts(storage_dir) == {"RUNNING": 2, "UNHATCHED": 1})
         found = status(one)
         states = sorted(job["state"] for job in found["jobs"])
@@ -226,7 +229,11 @@ class TestTheUsersView:
         assert all(0 < job["seconds_left"] <= 600 for job in running.values())
         shown = one.run(module="alfred.commands.status").stdout
         assert "time left" in shown
-        assert all(job["id"] in shown and job["node"] in shown for job in running.values())
+        for job in running.values():  # with the run that is on it, and in a table of the jobs
+            lines = [line.split() for line in shown.splitlines() if job["id"] in line.split()]
+            assert len(lines) == 2, shown
+            assert lines[0][0].startswith(storage_dir.name), shown
+            assert job["node"] in lines[1], shown
 
         refused = one.run(
             "--storage_name", storage_dir.name, module="alfred.commands.cancel", stdin=None, input="n\n"
@@ -275,6 +282,7 @@ class TestTheUsersView:
             (("--slurm_option", "array=1-9"), "--slurm_option array: alfred sets that itself"),
             (("--slurm_option", "no-such-thing=1"), "unrecognized option '--no-such-thing=1'"),
             (("--in_process",), "--in_process is for this very process"),
+            (("--experiments", "9"), "--experiments 9: there is no such run"),
         ],
     )
     def test_what_can_not_be_submitted_is_one_line_and_leaves_nothing(self, client, cluster, words, message):

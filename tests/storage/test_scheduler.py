@@ -4,6 +4,7 @@ the real ones."""
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -32,6 +33,7 @@ def says(tmp_path, monkeypatch):
 
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("SLURM_CLUSTER_NAME", "here")
+    monkeypatch.setattr(scheduler, "_heard", scheduler._Heard())
     return answer
 
 
@@ -82,6 +84,14 @@ def test_neither_does_a_job_that_is_not_known_nor_silence_nor_another_cluster(sa
     assert scheduler.ended("7", "", "n1", "here") is None
 
 
+def test_a_scheduler_that_is_silent_is_not_asked_about_one_job_after_the_other(says, tmp_path):
+    says()
+    asked = tmp_path / "asked"
+    (tmp_path / "scontrol").write_text(f"#!/bin/sh\necho x >> {asked}\nsleep 1.1\nexit 1\n")
+    assert [scheduler.ended(job, "", "n1", "here") for job in ("7", "8", "9")] == [None] * 3
+    assert asked.read_text() == "x\n"
+
+
 def test_a_second_start_is_over_only_by_a_third(says):
     says(JOB.format(state="RUNNING", restarts=1), NODE.format(state="MIXED"))
     assert scheduler.ended("7", "1", "n1", "here") is None
@@ -111,6 +121,18 @@ def test_the_queue_is_read_line_by_line(says):
     assert (first.id, first.number, first.state, first.node) == ("7_2", "9", "RUNNING", "n1")
     assert first.seconds_left == ((24 + 2) * 60 + 3) * 60 + 4
     assert (second.reason, second.seconds_left) == ("Priority", None)
+
+
+def test_a_task_of_an_array_asks_for_itself_alone_though_the_last_has_the_number_of_all(says, tmp_path):
+    says()
+    asked = tmp_path / "asked"
+    for name in ("squeue", "scontrol"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "$@" >> {asked}\necho 2030-01-02T03:04:05\n')
+    task = {"SLURM_JOB_ID": "5", "SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "3"}
+    assert scheduler.end_of(task) == time.mktime((2030, 1, 2, 3, 4, 5, 0, 0, -1))
+    assert scheduler.requeue(task) == ""
+    assert scheduler.requeue({"SLURM_JOB_ID": "5"}) == ""
+    assert asked.read_text() == "--noheader --jobs=5_3 --format=%e\nrequeue 5_3\nrequeue 5\n"
 
 
 def test_nobody_is_asked_about_nothing_and_no_answer_is_told_apart_from_an_empty_queue(says):
