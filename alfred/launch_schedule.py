@@ -131,7 +131,7 @@ def _launch_here(given: Mapping[str, Any]) -> LaunchReport:
             **{name: given[name] for name in _TAKEN_AS_THEY_ARE},
             walltime=_walltime(storage_dirs, given["signal_delay"], given["min_time_left"]),
         )
-        _check_choice(plan, *(given[name] for name in _CHOICES))
+        _check_choice(storage_dirs, only, given)
         report = runner.launch(plan, _hooks())
     report.passed_over += passed_over
     _start_again(report, plan, given["requeue"] or 0)
@@ -166,8 +166,9 @@ def _launch_elsewhere(given: Mapping[str, Any]) -> LaunchReport:
 
     set_up()
     _environments(given["n_processes"], None, given["threads_per_run"])
-    selection = {name: cli.numbers(f"--{name}", given[name]) for name in _CHOICES}
+    selection: dict[str, Any] = {name: cli.numbers(f"--{name}", given[name]) for name in _CHOICES}
     storage_dirs, passed_over = _select(given)
+    _check_choice(storage_dirs, selection, given)
     root = get_root(given["root_dir"]).absolute()
     waiting = submitting.count_waiting(storage_dirs, **selection)
     if not waiting:
@@ -193,8 +194,9 @@ def _submit(given: Mapping[str, Any], storage_dirs: Sequence[Path], root: Path, 
     if given["dry_run"]:
         print(batch.script, end="")
         return LaunchReport()
-    submission = slurm.submit(batch)
-    submitting.announce(batch, submission)
+    with cli.waiting_for("the scheduler"):
+        submission = slurm.submit(batch)
+        submitting.announce(batch, submission)
     return submitting.wait(submission, storage_dirs) if given["wait"] else LaunchReport()
 
 
@@ -303,24 +305,29 @@ def _select(given: Mapping[str, Any]) -> tuple[list[Path], list[str]]:
     return chosen, [str(path) for path in named if path not in chosen]
 
 
-def _check_choice(plan: LaunchPlan, *options: str | None) -> None:
-    """UsageError when `--experiments` and `--seeds`, as given, select no run of those that are there; a
-    notice of single numbers that are not there."""
+def _check_choice(
+    storage_dirs: Sequence[Path], chosen: Mapping[str, frozenset[int] | None], given: Mapping[str, Any]
+) -> None:
+    """UsageError when `--experiments` and `--seeds`, as given and as read, select no run of those that are
+    there; a notice of single numbers that are not there."""
     from alfred.search.wording import joined, ranges
     from alfred.storage.survey import seed_dirs
 
-    given = [f"--{name} {text}" for name, text in zip(("experiments", "seeds"), options, strict=True) if text]
-    if not given:
+    options = [f"--{name} {given[name]}" for name in _CHOICES if given[name]]
+    if not options:
         return
-    there = [(experiment, seed) for path in plan.storage_dirs for experiment, seed, _ in seed_dirs(path)]
-    if there and not any(plan.takes(experiment, seed) for experiment, seed in there):
+    there = [run[:2] for path in storage_dirs for run in seed_dirs(path)]
+    wanted = [chosen[name] for name in _CHOICES]
+    if there and not any(
+        all(some is None or number in some for number, some in zip(run, wanted, strict=True)) for run in there
+    ):
         experiments, seeds = (ranges(numbers) for numbers in zip(*there, strict=True))
         raise UsageError(
-            f"{' '.join(given)}: there is no such run in {joined(path.name for path in plan.storage_dirs)}; "
+            f"{' '.join(options)}: there is no such run in {joined(path.name for path in storage_dirs)}; "
             f"there are the experiments {experiments} and the seeds {seeds}"
         )
-    for name, wanted, at in (("experiments", plan.experiments, 0), ("seeds", plan.seeds, 1)):
-        absent = (wanted or frozenset()) - {run[at] for run in there}
+    for at, name in enumerate(_CHOICES):
+        absent = (wanted[at] or frozenset()) - {run[at] for run in there}
         if there and absent:
             cli.notice(f"there are no {name} {ranges(absent)} in what is launched")
 

@@ -29,7 +29,8 @@ keys of --json, one object on standard output; times in seconds, null where some
                    your code, or null), overtaken (true: reports of attempts that the run was taken from),
                    runs (seed directories); with --crashes also only_theirs (the parameters whose value all
                    runs of the group share and no completed run has); most frequent first
-  jobs             of each on a cluster: id, name, state, node, reason, seconds_left; null: nobody answers
+  jobs             of each on a cluster: id, number (the job of a running run), name, state, node, reason,
+                   seconds_left; null: nobody answers
   conflicts        what is wrong with seed directories that hold several flags
   passed_over      storage directories that are missing or could not be read, each in a sentence"""
 
@@ -124,7 +125,8 @@ def _jobs(root: Path, storage_dirs: Sequence[Path]) -> list[Job] | None:
     from alfred.storage import scheduler, submissions
 
     submitted = submissions.read(root, [path.name for path in storage_dirs])
-    return scheduler.queue([one.name for one in submitted])
+    with cli.waiting_for("squeue"):
+        return scheduler.queue([one.name for one in submitted])
 
 
 def _select(

@@ -7,12 +7,13 @@ preempted or never starts costs time, no run.
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ _JOBS = ("n_jobs", "max_concurrent_jobs", "setup")
 _TIME = re.compile(r"\d+|(\d+:)?\d+:\d+|\d+-\d+(:\d+){0,2}")
 _MEMORY = re.compile(r"\d+[KMGT]?", re.IGNORECASE)
 _SUBMIT_LIMIT = 60.0  # seconds
+# Variables that set an option are called SBATCH_ and its name, but for these.
+_VARIABLES = {"time": "TIMELIMIT", "mem": "MEM_PER_NODE", "array": "ARRAY_INX", "requeue": "NO_REQUEUE"}
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ class Batch:
     storage_names: tuple[str, ...]
     n_jobs: int
     script: str
+    options: frozenset[str]  # of sbatch, that the script sets
 
     @property
     def path(self) -> Path:
@@ -136,10 +140,8 @@ def batch(
         "signal": f"B:USR1@{notice(options.resources.get('time'), signal_delay):.0f}",
         **options.resources,
     }
-    setup = options.setup.splitlines()
-    return Batch(
-        name, root, tuple(storage_names), n_jobs, batch_script(directives, str(project), setup, command)
-    )
+    script = batch_script(directives, str(project), options.setup.splitlines(), command)
+    return Batch(name, root, tuple(storage_names), n_jobs, script, frozenset(directives))
 
 
 def submit(batch: Batch) -> Submission:
@@ -154,6 +156,7 @@ def submit(batch: Batch) -> Submission:
     try:
         asked = subprocess.run(
             ["sbatch", "--parsable", str(batch.path)],
+            env=without_contradictions(os.environ, batch.options),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -174,6 +177,12 @@ def submit(batch: Batch) -> Submission:
     return submission
 
 
+def without_contradictions(environ: Mapping[str, str], options: Iterable[str]) -> dict[str, str]:
+    """The environment for sbatch: a variable like SBATCH_PARTITION would win over what the script says."""
+    said = {f"SBATCH_{_VARIABLES.get(name, name.upper())}" for name in options}
+    return {name: value for name, value in environ.items() if name not in said}
+
+
 def check_resources(resources: Mapping[str, str]) -> None:
     """UsageError for what sbatch would misunderstand: it takes 'abc' as no time, and '0' as no limit."""
     time = resources.get("time")
@@ -182,7 +191,7 @@ def check_resources(resources: Mapping[str, str]) -> None:
     memory = resources.get("mem")
     if memory is not None and not _MEMORY.fullmatch(memory):
         raise UsageError(f"--mem {memory}: write megabytes, or as in 16G")
-    for name in ("array", "job_name", "output", "wrap", "parsable", "test_only"):
+    for name in ("array", "job_name", "output", "wrap", "parsable", "test_only", "wait"):
         if name in resources:
             raise UsageError(f"--slurm_option {name.replace('_', '-')}: alfred sets that itself")
 

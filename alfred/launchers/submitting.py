@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from alfred.launchers.slurm import Batch, SlurmOptions
 from alfred.launchers.watching import watch
 from alfred.storage import scheduler, submissions
 from alfred.storage.flags import State
+from alfred.storage.scheduler import Job
 from alfred.storage.submissions import Submission
 from alfred.storage.survey import survey
 
@@ -42,14 +45,9 @@ _TOLD = (
     "min_time_left",
 )
 # Why a job may never start, in the scheduler's words: sbatch takes such a job all the same.
-_NEVER = (
-    "PartitionConfig",
-    "PartitionTimeLimit",
-    "PartitionNodeLimit",
-    "QOSMax",
-    "AssocMax",
-    "AssocGrp",
-    "BadConstraints",
+_NEVER = re.compile(
+    r"Partition(Config|TimeLimit|NodeLimit)|BadConstraints|Invalid(Account|QOS)|(Account|QOS)NotAllowed"
+    r"|(QOS|Assoc)Max\w+Per(Job|Node)(Limit)?"  # while limits on all jobs together pass
 )
 
 
@@ -66,9 +64,9 @@ def plan_batch(
     `given` are the options of the launch by name, `folder` the schedule's, which may hold a profile.
     """
     options = options.over(slurm.load_profile(folder, alfred.defaults.DEFAULT_SLURM_PROFILE))
-    at_once = processes_of(given)
+    cores = options.resources.get("cpus_per_task", "")
+    at_once = processes_of(given, int(cores) if cores.isdecimal() else 1)
     resources = {"cpus_per_task": str(at_once), **options.resources}
-    wants_gpus = "gpus_per_node" in resources or "gpus" in resources
     requeue = REQUEUE if given["requeue"] is None else given["requeue"]
     return slurm.batch(
         root,
@@ -76,7 +74,7 @@ def plan_batch(
         [path.name for path in storage_dirs],
         SlurmOptions(resources, options.n_jobs, options.max_concurrent_jobs, options.setup),
         slurm.jobs_wanted(options, waiting, at_once, given["n_experiments_per_proc"]),
-        job_command(given, root, wants_gpus=wants_gpus, requeue=requeue),
+        job_command(given, root, wants_gpus=_wants_gpus(resources), requeue=requeue),
         given["signal_delay"],
     )
 
@@ -96,9 +94,16 @@ def job_command(
     )
 
 
-def processes_of(given: Mapping[str, Any]) -> int:
-    """How many runs a launcher on the cluster does at the same time, as far as that is known here."""
-    return 1 if given["n_processes"] == "auto" else int(given["n_processes"])
+def processes_of(given: Mapping[str, Any], cores: int) -> int:
+    """How many runs a job with so many cores does at the same time."""
+    return max(1, cores) if given["n_processes"] == "auto" else int(given["n_processes"])
+
+
+def _wants_gpus(resources: Mapping[str, str]) -> bool:
+    """Whether any option asks for graphics processors; 0 is how one says that a profile's are not wanted."""
+    return any(name.startswith("gpus") and value != "0" for name, value in resources.items()) or (
+        "gpu" in resources.get("gres", "")
+    )
 
 
 def count_waiting(
@@ -122,9 +127,14 @@ def announce(batch: Batch, submission: Submission) -> None:
     print(f"  script: {batch.path}")
     print(f"  output: {batch.path.parent}/{submission.job}_*.out")
     for reason in sorted({job.reason for job in scheduler.queue([batch.name]) or ()}):
-        if reason.startswith(_NEVER):
+        if may_never_start(reason):
             print(f"  NOTE: the scheduler says {reason}: such a job may never start; `alfred cancel` ends it")
     print("You may log out. `alfred status` shows the runs and the jobs, `alfred cancel` ends them.")
+
+
+def may_never_start(reason: str) -> bool:
+    """Whether a job that is pending for this reason asked for what it is not going to get."""
+    return _NEVER.fullmatch(reason) is not None
 
 
 def wait(submission: Submission, storage_dirs: Sequence[Path]) -> LaunchReport:
@@ -134,7 +144,8 @@ def wait(submission: Submission, storage_dirs: Sequence[Path]) -> LaunchReport:
         LaunchError: the scheduler gives no answer any more.
     """
     farewell = f"the jobs of array {submission.job} go on without this terminal; `alfred cancel` ends them"
-    report = watch(storage_dirs, _Question(submission), farewell)
+    question = _Question(submission)
+    report = watch(storage_dirs, question, farewell, lambda: question.answer)
     for id, state, status in scheduler.outcomes(submission.job) or ():
         if state != "COMPLETED":
             output = submissions.folder(storage_dirs[0].parent) / f"{id}.out"
@@ -146,9 +157,10 @@ def wait(submission: Submission, storage_dirs: Sequence[Path]) -> LaunchReport:
 
 
 class _Question:
-    """Whether the jobs are over; the scheduler is asked now and then."""
+    """Whether the jobs are over; the scheduler is asked now and then. `answer` is what it said, in a line."""
 
     def __init__(self, submission: Submission) -> None:
+        self.answer = ""
         self._submission = submission
         self._heard = time.monotonic()
         self._next = 0.0
@@ -165,4 +177,14 @@ class _Question:
             )
         if jobs is not None:
             self._heard = now
+            self.answer = _told(jobs)
         return jobs == []
+
+
+def _told(jobs: Sequence[Job]) -> str:
+    """How many jobs are in which state, and why they wait: `jobs: 1 running, 3 pending (Resources)`."""
+    counts = Counter(job.state.lower() for job in jobs)
+    reasons = {job.reason for job in jobs if job.state == "PENDING"} - {"None", ""}
+    why = f" ({', '.join(sorted(reasons))})" if reasons else ""
+    states = sorted(counts, key=lambda state: (state == "pending", state))
+    return "jobs: " + ", ".join(f"{counts[state]} {state}" for state in states) + why if jobs else ""

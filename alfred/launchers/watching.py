@@ -12,16 +12,25 @@ from alfred.launchers.progress import Tally
 from alfred.storage.flags import State
 
 
-def watch(storage_dirs: Sequence[Path], is_over: Callable[[], bool], farewell: str) -> LaunchReport:
+def watch(
+    storage_dirs: Sequence[Path],
+    is_over: Callable[[], bool],
+    farewell: str,
+    news: Callable[[], str] = lambda: "",
+) -> LaunchReport:
     """Show the counts of the runs until `is_over()`; how many completed and crashed meanwhile.
 
-    On Ctrl-C `farewell` says what becomes of the launchers, and KeyboardInterrupt is passed on.
+    What `news()` says of the launchers is shown whenever it is not what it said before. On Ctrl-C `farewell`
+    says what becomes of them, and KeyboardInterrupt is passed on.
     """
     tally = Tally(storage_dirs)
     before = dict(tally.counts)
     display = show(tally)
+    told = ""
     try:
         while not is_over():
+            if (said := news()) != told:
+                display.line(told := said)
             tally.look_on()
             display.tick()
             time.sleep(0.25)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def print_overview(root: Path, found: Overview, only_theirs: Sequence[dict[str, 
     print_states(rows, {"time per completed run": took} if any(took) else {})
     if any(s.durations and s.durations.sampled < s.durations.completed for s in found.storages):
         print("Times per completed run: median (shortest to longest), from a sample where it says so.")
-    _print_active(root, found.active)
+    _print_active(root, found.active, {job.number: job.id for job in found.jobs or ()})
     _print_jobs(found)
     if found.stopped:
         print(f"\nStopped: {len(found.stopped)}, their processes are gone; `alfred clean` puts them back.")
@@ -55,7 +55,8 @@ def _took(durations: Durations | None) -> str:
     return text
 
 
-def _print_active(root: Path, active: Sequence[ActiveRun]) -> None:
+def _print_active(root: Path, active: Sequence[ActiveRun], ids: Mapping[str, str]) -> None:
+    """A row a run; `ids` are what the jobs are called in their own table, by their numbers."""
     if not active:
         return
     print()
@@ -67,7 +68,7 @@ def _print_active(root: Path, active: Sequence[ActiveRun]) -> None:
                 os.path.relpath(run.seed_dir, root),
                 run.holder.host,
                 "" if run.holder.pid is None else str(run.holder.pid),
-                run.holder.job,
+                ids.get(run.holder.job, run.holder.job),
                 "being put back" if run.being_put_back else _clock_time(run.start),
                 "" if run.seconds is None else _time(run.seconds),
                 _known_of(run.holder),
@@ -85,7 +86,7 @@ def _print_jobs(found: Overview) -> None:
         print()
         print_jobs(found.jobs, Counter(run.holder.job for run in found.active))
     elif found.jobs is None:
-        print("\nThere are jobs on a cluster, and squeue gives no answer here.")
+        print("\nJobs were submitted to a cluster; squeue gives no answer here on whether any are left.")
 
 
 def _known_of(holder: Holder) -> str:

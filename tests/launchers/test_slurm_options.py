@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+import alfred.defaults
 from alfred.errors import UsageError
+from alfred.launch_schedule import launch_schedule
 from alfred.launchers import slurm
 from alfred.launchers.slurm import SlurmOptions
+from alfred.launchers.submitting import may_never_start
 
 
 @pytest.mark.parametrize(
@@ -109,3 +112,64 @@ def test_what_is_no_option_of_sbatch_is_refused(text):
 def test_a_job_calls_this_python_with_the_options_that_have_a_value():
     command = slurm.launcher_command({"from_file": "a b.txt", "timeout": None, "use_pbar": True, "n": 2})
     assert command[1:] == ["-m", "alfred.launch_schedule", "--from_file=a b.txt", "--use_pbar=true", "--n=2"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "never"),
+    [
+        ("PartitionTimeLimit", True),
+        ("QOSMaxWallDurationPerJobLimit", True),
+        ("AssocMaxCpuPerJobLimit", True),
+        ("QOSMaxGRESPerNode", True),
+        ("QOSMaxJobsPerUserLimit", False),
+        ("AssocGrpCpuLimit", False),
+        ("Resources", False),
+        ("None", False),
+    ],
+)
+def test_a_limit_on_one_job_may_keep_it_from_starting_for_ever_and_one_on_all_together_passes(reason, never):
+    assert may_never_start(reason) is never
+
+
+@pytest.mark.parametrize("name", ["array", "output", "wait"])
+def test_what_alfred_says_itself_is_not_taken_from_anybody(name):
+    with pytest.raises(UsageError, match=f"--slurm_option {name}: alfred sets that itself"):
+        slurm.check_resources({name: ""})
+
+
+@pytest.fixture
+def script(client, monkeypatch, capsys):
+    """The batch script for four runs that wait."""
+    one = client()
+    name = one.lay(*["pass"] * 4).name
+    monkeypatch.chdir(one.folder)
+
+    def dry_run(resources, n_processes):
+        launch_schedule(
+            storage_name=name,
+            launcher="slurm",
+            n_processes=n_processes,
+            cluster=SlurmOptions(resources),
+            dry_run=True,
+        )
+        return capsys.readouterr().out
+
+    return dry_run
+
+
+def test_as_many_processes_as_cores_means_fewer_jobs(script):
+    assert "#SBATCH --array=1-2\n" in script({"cpus_per_task": "3"}, "auto")
+    assert "#SBATCH --array=1-4\n" in script({}, "auto")
+
+
+def test_graphics_processors_are_divided_however_they_were_asked_for_and_only_then(script, monkeypatch):
+    for asked in ({"gpus_per_node": "2"}, {"gpus": "a100:2"}, {"gpus_per_task": "2"}, {"gres": "gpu:2"}):
+        assert " --gpus=auto " in script(asked, 2)
+    monkeypatch.setattr(alfred.defaults, "DEFAULT_SLURM_PROFILE", {"gpus_per_node": 2})
+    assert " --gpus=" not in script({"gpus_per_node": "0"}, 2)
+
+
+def test_a_variable_of_sbatch_does_not_win_over_an_option_that_was_given():
+    environ = {"SBATCH_TIMELIMIT": "1", "SBATCH_QOS": "long", "SBATCH_PARTITION": "low", "HOME": "/h"}
+    left = slurm.without_contradictions(environ, ["time", "partition"])
+    assert left == {"SBATCH_QOS": "long", "HOME": "/h"}
