@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from alfred import files
 from alfred.errors import RecorderError
 from alfred.storage import chores, leases
 from alfred.storage.flags import State
@@ -260,8 +261,7 @@ def _config(seed_dir: str) -> dict[str, Any] | None:
 def _read(path: str) -> dict[str, Any] | None:
     """A JSON object; None where there is none that can be read."""
     try:
-        with open(path, "rb") as file:
-            record = json.loads(file.read())
+        record = json.loads(files.read_whole(path))
     except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
