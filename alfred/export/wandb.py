@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alfred.errors import MissingDependencyError
-from alfred.storage.processes import kill_session, start_token
+from alfred.storage.processes import end_with_parent, kill_session, start_token
 
 _FOLDER = re.compile(r"(offline-)?run-.+")
 _TROUBLE = re.compile(r"error|exception|panic|warning|incomplete", re.IGNORECASE)
@@ -121,7 +121,8 @@ def _bring_settings(place: Path) -> None:
 
 def _call(command: list[str], place: Path, timeout: float, waiting: Callable[[], object]) -> bool:
     """Run a program in `place`, what it says in a file there, and end it with all its children; True if its
-    time ran out."""
+    time ran out. Where this process is killed by force the program is told to end (on Linux)."""
+    here = os.getpid()
     with (place / _TOLD).open("wb") as told:  # a pipe would stay open as long as any child of wandb
         process = subprocess.Popen(
             command,
@@ -130,6 +131,7 @@ def _call(command: list[str], place: Path, timeout: float, waiting: Callable[[],
             stdout=told,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=lambda: end_with_parent(here),
         )
     token = start_token(process.pid) or ""
     end = time.monotonic() + timeout

@@ -246,7 +246,7 @@ def stamps(suspect: Suspect) -> object:
     cache. Without a lease the folder that is held is looked at. Raises OSError."""
     lease = owners_dir(suspect.storage_dir) / suspect.owner_name
     try:
-        handle = os.open(lease, os.O_RDONLY | os.O_NOFOLLOW)
+        handle = os.open(lease, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         found = os.stat(suspect.held)
         return (found.st_mtime_ns, *sorted(os.listdir(suspect.held)))

@@ -12,6 +12,7 @@ from pathlib import Path
 from alfred import files
 from alfred.storage.leases import Leases
 from alfred.storage.owners import is_owner_name, this_process
+from alfred.storage.peek import start_of
 
 MARKERS = ("PLOT_ARRAYS_ONGOING", "SUMMARY_ONGOING")
 
@@ -32,8 +33,7 @@ def ongoing(marker: Path) -> Iterator[None]:
 def maker(marker: Path) -> str:
     """The owner that a marker names; "" where there is no marker, or it names none (older ones)."""
     try:
-        with open(marker, "rb") as file:
-            name = file.read(200).decode("ascii", "replace").strip()
+        name = start_of(marker, 200).data.decode("ascii", "replace").strip()
     except OSError:
         return ""
     return name if is_owner_name(name) else ""

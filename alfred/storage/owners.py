@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alfred.storage import processes
+from alfred.storage.peek import start_of
 
 BEAT_INTERVAL = 15.0
 _ADDED_LATER = {"node": "", "cluster": ""}  # older leases lack them
@@ -78,13 +79,13 @@ def host_of(owner_name: str) -> str:
 def read_owner(path: str | Path) -> Owner | None:
     """The identity in a lease file; None when there is no such file or it holds something else."""
     try:
-        with open(path, "rb") as file:
-            record = json.loads(file.read(10_000))
+        record = json.loads(start_of(path, 10_000).data)
         record = {**_ADDED_LATER, **record}
         owner = Owner(**{field.name: record[field.name] for field in dataclasses.fields(Owner)})
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return owner if _well_typed(record) and 0 < owner.beat < 86_400 else None
+    plausible = _well_typed(record) and 0 < owner.beat < 86_400 and 0 < owner.pid < 1 << 31
+    return owner if plausible else None
 
 
 def _well_typed(record: dict[str, object]) -> bool:

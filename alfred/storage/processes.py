@@ -18,6 +18,12 @@ _LINUX = sys.platform == "linux"
 _STATE, _SESSION, _START = 0, 3, 19
 
 
+def is_number(pid: int) -> bool:
+    """Whether a number read from a file can be that of a process other than the first; 0, as a session, are
+    those of the kernel and of outside this container."""
+    return 1 < pid < 1 << 31
+
+
 def start_token(pid: int) -> str | None:
     """When process `pid` started, as text that no later process of the same number has; None: no such
     process, or a zombie; "": it exists, but the system hides it (/proc mounted with hidepid)."""

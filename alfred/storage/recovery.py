@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,8 +15,11 @@ from alfred.storage.findings import Findings, Held, Item, find, held_beside_runs
 from alfred.storage.flags import Baton, State
 from alfred.storage.leases import Leases, Suspect, Verdict
 from alfred.storage.owners import Owner, read_owner
+from alfred.storage.peek import start_of
 from alfred.storage.survey import Judge, Run, survey
 
+_LONGEST_NOTE = 400  # bytes of a baton: its owner, and the process that works the run
+_SESSION = re.compile(r"[^\n]*\n([0-9]{1,10}) (\S+)\n")  # whole: a part of a number is another's
 _MADE_WHEN_ALL_ENDED = (
     "PLOT_ARRAYS_ONGOING",
     "PLOT_ARRAYS_COMPLETED",
@@ -176,12 +180,13 @@ def _taken_away(owner: Owner) -> bool:
 def _end_processes(run: Run, baton: Baton) -> bool:
     """End what is left of a dead owner's run on this machine: its baton names the session."""
     try:
-        text = Path(run.seed_dir, baton.name).read_text("ascii", "replace")
-    except OSError:
+        text = start_of(f"{run.seed_dir}/{baton.name}", _LONGEST_NOTE).data.decode("ascii", "replace")
+    except FileNotFoundError:  # somebody else has taken it
         return True
-    _, _, process = text.partition("\n")
-    session, _, token = process.strip().partition(" ")
-    return not session.isdigit() or processes.kill_session(int(session), token)
+    noted = _SESSION.fullmatch(text)
+    if noted is None or not processes.is_number(int(noted[1])):
+        return True
+    return processes.kill_session(int(noted[1]), noted[2])
 
 
 def _adopt(found: Findings, me: Owner, sleep: Callable[[float], None]) -> list[str]:

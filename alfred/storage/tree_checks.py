@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from alfred import files
 from alfred.errors import RecorderError
-from alfred.storage import chores, leases
+from alfred.storage import chores, leases, markers
 from alfred.storage.flags import State
 from alfred.storage.leases import Verdict
 from alfred.storage.leftovers import find_leftovers
@@ -222,6 +223,7 @@ class _StorageLook:
 
     def _look_at_leases(self) -> None:
         held = self._owners | {owner for _, owner in held_chores(self._dir)}
+        held.update(markers.maker(self._dir / marker) for marker in _MARKERS)
         for name in _names(leases.owners_dir(self._dir)):
             verdict = self._judge.verdict(name)
             if name not in held and verdict is Verdict.DEAD:
@@ -239,7 +241,8 @@ class _StorageLook:
         for marker, chore in _MARKERS.items():
             with contextlib.suppress(FileNotFoundError):
                 age = now - os.lstat(self._dir / marker).st_mtime
-                holder = verdicts.get(chore)
+                owner = markers.maker(self._dir / marker)
+                holder = self._judge.verdict(owner) if owner else verdicts.get(chore)
                 if holder is Verdict.DEAD or (holder is None and age > _MARKER_AGE):
                     self._note(Kind.MARKER, self._dir / marker)
 
@@ -260,8 +263,7 @@ def _config(seed_dir: str) -> dict[str, Any] | None:
 def _read(path: str) -> dict[str, Any] | None:
     """A JSON object; None where there is none that can be read."""
     try:
-        with open(path, "rb") as file:
-            record = json.loads(file.read())
+        record = json.loads(files.read_whole(path))
     except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None

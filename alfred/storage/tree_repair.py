@@ -11,11 +11,11 @@ from pathlib import Path
 
 from alfred import files
 from alfred.errors import StorageError
-from alfred.storage import chores, laying, leases, swap
+from alfred.storage import chores, laying, leases, markers, swap
+from alfred.storage.findings import held_beside_runs
 from alfred.storage.leases import Leases, Verdict
 from alfred.storage.owners import Owner
 from alfred.storage.survey import survey
-from alfred.storage.tree_checks import held_chores
 from alfred.storage.tree_damage import EXPLAINED, Damage, Kind
 
 
@@ -56,7 +56,7 @@ class _Mender:
             case Kind.CHORE:
                 self._free_chore(damage.storage_dir, damage.path)
             case Kind.MARKER:
-                damage.path.unlink(missing_ok=True)
+                self._remove_marker(damage.storage_dir, damage.path)
             case Kind.DEAD_LEASE:
                 self._remove_lease(damage.storage_dir, damage.path)
             case Kind.TEMPORARY:
@@ -75,14 +75,21 @@ class _Mender:
         owner = baton.name.removeprefix(chores.RUNNING_PREFIX)
         self._remove_lease(storage_dir, leases.owners_dir(storage_dir) / owner)
 
+    def _remove_marker(self, storage_dir: Path, marker: Path) -> None:
+        """With the lease of whoever made it."""
+        owner = markers.maker(marker)
+        marker.unlink(missing_ok=True)
+        if owner:
+            self._remove_lease(storage_dir, leases.owners_dir(storage_dir) / owner)
+
     def _remove_lease(self, storage_dir: Path, lease: Path) -> None:
         """A lease is the proof that a baton's owner is dead; so look again whether that has left any."""
         if leases.judge(storage_dir, lease.name, self._me.owner) is not Verdict.DEAD:
             return
         if storage_dir not in self._runs_of:
             self._runs_of[storage_dir] = {run.baton.owner for run in survey(storage_dir) if run.baton}
-        of_chores = {owner for _, owner in held_chores(storage_dir)}
-        if lease.name not in self._runs_of[storage_dir] | of_chores:
+        beside_runs = {item.owner for item in held_beside_runs(storage_dir)}
+        if lease.name not in self._runs_of[storage_dir] | beside_runs:
             lease.unlink(missing_ok=True)
 
 

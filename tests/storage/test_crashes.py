@@ -133,3 +133,22 @@ def test_a_report_of_a_mebibyte_is_read_at_its_ends(report):
     assert read_report(report(f"Crashed at: now\n{middle}ValueError: 1\n")).headline == "ValueError: 1"
     long = told("main.py, line 3, in f", "s", "ValueError: " + "y" * 900) + middle
     assert len(read_report(report(long)).headline) == 912
+
+
+def test_a_report_cut_at_any_byte_or_with_a_nul_in_any_place_says_only_what_stood_in_it(tmp_path):
+    whole = b"Crashed at: 2026-01-02T03:04:05+0100 by host-12-0123abcd\nError: ValueError: loss is nan\n"
+    whole += b"Signature: ValueError at main.py:main: loss is nan\nWhere: main.py:7 in main\n\nTraceback\n"
+    (tmp_path / ".alfred").mkdir()
+    (tmp_path / ".alfred" / "run.json").write_text(json.dumps({"owner": OWNER}))
+    (tmp_path / "CRASH.txt").write_bytes(whole)
+    assert read_report(str(tmp_path)).headline == "ValueError: loss is nan"
+    damaged = [whole[:end] for end in range(len(whole))]
+    damaged += [whole[:place] + b"\0" + whole[place + 1 :] for place in range(len(whole))]
+    for data in damaged:
+        (tmp_path / "CRASH.txt").write_bytes(data)
+        (group,) = group_crashes([str(tmp_path)])
+        ends = [
+            part.strip() for line in data.decode().splitlines() for part in (line, line.partition(": ")[2])
+        ]
+        told = group.last_line.removeprefix("(an overtaken attempt's report) ")
+        assert told == "(the report is empty)" or told in ends, data

@@ -135,6 +135,25 @@ def test_a_lease_that_is_missing_or_damaged_proves_nothing(storage_dir, text):
     assert judge(storage_dir, owner.name, this_process()) is Verdict.DOUBT
 
 
+def test_a_pipe_or_a_link_in_the_place_of_a_lease_keeps_nobody_waiting_and_proves_nothing(storage_dir):
+    owner = write_lease(storage_dir, start="1")
+    path = leases.owners_dir(storage_dir) / owner.name
+    assert judge(storage_dir, owner.name, this_process()) is Verdict.DEAD
+    path.rename(storage_dir / "moved")
+    path.symlink_to(storage_dir / "moved")
+    assert judge(storage_dir, owner.name, this_process()) is Verdict.DOUBT
+    path.unlink()
+    os.mkfifo(path)
+    assert judge(storage_dir, owner.name, this_process()) is Verdict.DOUBT
+    assert leases.stamps(suspect_of(storage_dir, owner)) == leases.stamps(suspect_of(storage_dir, owner))
+
+
+@pytest.mark.parametrize("pid", [10**20, 0, -1])
+def test_a_lease_with_a_number_that_no_process_has_proves_nothing(storage_dir, pid):
+    owner = write_lease(storage_dir, pid=pid, start="1")
+    assert judge(storage_dir, owner.name, this_process()) is Verdict.DOUBT
+
+
 def test_a_lease_that_names_another_owner_proves_nothing(storage_dir):
     dead, other = write_lease(storage_dir, start="1"), write_lease(storage_dir)
     path = leases.owners_dir(storage_dir)

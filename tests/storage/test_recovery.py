@@ -55,6 +55,34 @@ def test_dead_runs_wait_again_and_the_lease_of_the_dead_goes(dead):
     assert put_back(storage_dir) == []
 
 
+def test_whatever_stands_in_the_baton_of_a_dead_run_it_waits_again(dead):
+    storage_dir, seed_dirs = dead(7)
+    noted = ["0 5", "1 5", "9999999999 5", "7" * 5000 + " 5", "-1 5", "\n", "\xb2 5"]
+    for seed_dir, process in zip(seed_dirs, noted, strict=True):
+        (seed_dir / look(seed_dir).name).write_text(f"somebody\n{process}\n", encoding="latin-1")
+    assert sorted(put_back(storage_dir)) == sorted(map(str, seed_dirs))
+
+
+def test_a_baton_that_cannot_be_read_is_no_proof_that_its_processes_are_gone(dead):
+    storage_dir, (seed_dir,) = dead(1)
+    baton = seed_dir / look(seed_dir).name
+    found = recovery.find(storage_dir, this_process())
+    baton.unlink()
+    baton.symlink_to(seed_dir / "model.pt")
+    me = Leases(this_process())
+    assert recovery.put_back(found, me) == []
+    me.close()
+    assert [f"{seed_dir} could not be put back" in text for text in found.failed] == [True]
+    assert baton.is_symlink()
+    assert (seed_dir / "model.pt").exists()
+
+
+def test_a_pipe_in_the_place_of_a_marker_keeps_no_cleaner_waiting(lay):
+    storage_dir = lay(1)[0].parent.parent
+    os.mkfifo(storage_dir / "SUMMARY_ONGOING")
+    assert put_back(storage_dir) == []
+
+
 def test_living_waiting_and_ended_runs_are_left_alone(lay):
     seed_dirs = lay(4)
     storage_dir = seed_dirs[0].parent.parent

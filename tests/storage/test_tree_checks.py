@@ -9,7 +9,7 @@ import time
 import pytest
 
 from alfred import files
-from alfred.storage import batons, chores, leases, tree_checks, tree_repair
+from alfred.storage import batons, chores, leases, markers, tree_checks, tree_repair
 from alfred.storage.creation import Experiment, Preparation, lay_search
 from alfred.storage.diagnosis import Level
 from alfred.storage.leases import Leases
@@ -322,6 +322,21 @@ def test_a_fresh_marker_may_be_of_a_command_that_holds_no_baton(root, storage_di
     assert kinds(root) == []
     ahead = examine(tree_at(root), this_process(), server_ahead=7200.0)
     assert [damage.kind for damage in ahead.damages] == [Kind.MARKER]
+
+
+def test_a_marker_goes_with_the_lease_of_its_dead_maker_and_stays_with_a_living_one(root, storage_dir, child):
+    def make():
+        with markers.ongoing(storage_dir / "SUMMARY_ONGOING"):
+            os.kill(os.getpid(), 9)
+
+    assert child(make) == -9
+    assert kinds(root) == [Kind.MARKER]
+    mend(looked_at(root).damages, Leases(this_process()), lambda damage, error: None)
+    assert kinds(root) == []
+    assert os.listdir(leases.owners_dir(storage_dir)) == []
+    with markers.ongoing(storage_dir / "PLOT_ARRAYS_ONGOING"):
+        os.utime(storage_dir / "PLOT_ARRAYS_ONGOING", (time.time() - 7200,) * 2)
+        assert kinds(root) == []
 
 
 def test_a_lease_stays_as_long_as_a_run_of_its_owner_is_not_put_back(root, storage_dir, child):

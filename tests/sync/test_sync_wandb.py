@@ -22,6 +22,7 @@ import pytest
 
 import alfred
 from alfred.storage import batons, leases, owners
+from alfred.storage.processes import start_token
 from alfred.utils.recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -266,6 +267,32 @@ def test_a_terminal_shows_a_bar_and_ctrl_c_ends_wandb_too(one_run, server):
     reader.join(LIMIT)
     os.close(screen)
     assert re.search(r"W&B runs: +0%.* 0/1 ", b"".join(drawn).decode())
+
+
+def test_wandb_ends_with_an_alfred_that_is_killed_by_force(tmp_path):
+    noted, run = tmp_path / "noted", tmp_path / "offline-run-20260101_000000-abc"
+    run.mkdir()
+    program = tmp_path / "wandb"
+    program.write_text(f"#!/bin/sh\necho $$ > {noted}\nexec sleep 600\n")
+    program.chmod(0o755)
+    code = "import sys; from pathlib import Path; from alfred.export import wandb\n"
+    code += (
+        "run = wandb.WandbRun(Path(sys.argv[1]), Path(sys.argv[1])); wandb.upload(run, sys.argv[2], [], 600)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(run), str(program)])
+    until(lambda: noted.exists() and noted.read_text().endswith("\n"))
+    pid = int(noted.read_text())
+    assert start_token(pid) is not None
+    process.kill()
+    process.wait()
+    until(lambda: start_token(pid) is None)
+
+
+def until(holds):
+    deadline = time.monotonic() + LIMIT
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def read_all(screen, drawn):
