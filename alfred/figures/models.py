@@ -47,8 +47,9 @@ class Model:
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """The runs of the best experiment."""
-        return () if self.scores.best is None else self.search.of_experiment(self.scores.best)
+        """The runs of the best experiment, or of the only one, which has curves even if it has no score."""
+        shown = [self.scores.best] if self.scores.best is not None else self.search.experiments
+        return self.search.of_experiment(shown[0]) if len(shown) == 1 else ()
 
     @property
     def run_scores(self) -> tuple[RunScore, ...]:

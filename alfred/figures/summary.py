@@ -21,6 +21,7 @@ from alfred.analysis.scores import SearchScores, score_search
 from alfred.analysis.settings import EVALUATION_RUNS, Settings, differences, settings
 from alfred.analysis.summary_record import SCORES, counted, is_up_to_date, recorded
 from alfred.errors import NothingToDoError, UsageError
+from alfred.figures.sources import short_reason
 from alfred.figures.summary_learning import draw_summary_learning
 from alfred.figures.summary_performance import draw_summary_performance
 from alfred.figures.visuals import load_visuals
@@ -105,7 +106,7 @@ def without_score(scores: SearchScores) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for run in scores.runs:
         if run.why:
-            reasons.setdefault(run.why, []).append(f"experiment{run.experiment}/seed{run.seed}")
+            reasons.setdefault(short_reason(run.why), []).append(f"experiment{run.experiment}/seed{run.seed}")
     return [
         f"{why}: {', '.join(names[:_NAMED])}" + (f" and {len(names) - _NAMED} more" if names[_NAMED:] else "")
         for why, names in reasons.items()
