@@ -58,6 +58,13 @@ class Model:
         return tuple(run for run in self.scores.runs if best is None or run.experiment == best)
 
 
+def caution(models: Sequence[Model]) -> str:
+    """What a reader must know of the scores of experiments that were chosen by them; "" if none was."""
+    if all(len(model.search.experiments) <= 1 for model in models):
+        return ""
+    return "where there are several experiments, the best one is shown, which flatters it"
+
+
 def draw_compare_models(
     models: Sequence[Model], wanted: Settings, visuals: Visuals | None = None
 ) -> list[Path]:
@@ -229,9 +236,7 @@ def _caption(
         lines.append("width 0 where all runs are equal")
     if bands and has_drops(bands):
         lines.append("| marks where a run ends before the others")
-    several = [model for model in models if len(model.search.experiments) > 1]
-    if several:
-        lines.append("where there are several experiments, the best one is shown, which flatters it")
+    lines += filter(None, [caution(models)])
     lines.append(plain(count_text([model.search for model in models], left_out)))
     return lines
 
