@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from alfred.analysis.curves import Band, band, thin
 from alfred.analysis.gather import Run, Series, series, why_absent
-from alfred.figures.page import name_hlines
+from alfred.figures.reference_lines import name_hlines, sort_hlines
 from alfred.figures.style import SMALL, TINY, Look
 from alfred.storage.survey import Condition
 from alfred.utils.plots import plot_curves
@@ -78,6 +78,8 @@ def draw_curves(
     before = len(ax.lines)
     order = list(reversed(curves))
     bands = [curve.band for curve in order]
+    drawn = [one for band in bands for one in (band.centre, band.low, band.high)]
+    lines = sort_hlines(hlines, np.concatenate(drawn), 3)
     has_band = [not np.isnan(one.low).all() for one in bands]
     plot_curves(
         ax,
@@ -100,7 +102,7 @@ def draw_curves(
         axis_font_size=8,
         tick_font_size=SMALL,
         add_legend=False,
-        hlines=[{"linewidth": 0.9, "linestyles": "--", **hline} for hline in hlines],
+        hlines=[{"linewidth": 0.9, "linestyles": "--", **hline} for hline in lines.near],
     )
     for at, (line, curve) in enumerate(zip(ax.lines[before:], order, strict=True)):
         line.set_linestyle(curve.look.line)
@@ -111,7 +113,7 @@ def draw_curves(
     for curve in named:
         if curve.band.method == "None":
             _draw_runs(ax, curve)
-    name_hlines(ax, hlines)
+    name_hlines(ax, lines)
     _mark_all_drops(ax, [curve for curve in named if has_drops([curve.band])], len(named) <= _FEW_CURVES)
 
 

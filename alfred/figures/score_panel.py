@@ -11,8 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from alfred.figures.page import name_hlines, say_instead
-from alfred.figures.style import SMALL, TINY, Look, plain, wrapped
+from alfred.figures.page import say_instead
+from alfred.figures.reference_lines import name_hlines, sort_hlines
+from alfred.figures.style import SMALL, Look, wrapped
 from alfred.utils.plots import plot_curves, plot_vertical_densities
 
 Floats = NDArray[np.float64]
@@ -51,7 +52,7 @@ def draw_columns(
         say_instead(ax, "no run has a score")
         ax.set(title=title, ylabel=ylabel, xlim=(0.5, len(columns) + 0.5))
         return
-    hlines, below, above = _near(hlines, columns)
+    lines = sort_hlines(hlines, _values(columns), 1)
     before = len(ax.lines)
     plot_curves(
         ax,
@@ -79,53 +80,20 @@ def draw_columns(
         title_font_size=8,
         axis_font_size=8,
         tick_font_size=SMALL,
-        hlines=[{"linewidth": 0.9, "linestyles": "--", **hline} for hline in hlines],
+        hlines=[{"linewidth": 0.9, "linestyles": "--", **hline} for hline in lines.near],
     )
     for line in ax.lines[before:]:
         line.set_marker(".")
         line.set_markersize(3)
         beside = min(0.22, 0.06 + 0.012 * len(columns))  # not over the mean
         line.set_xdata(np.asarray(line.get_xdata()) + beside)
-    name_hlines(ax, hlines)
-    _tell_far(ax, below, above)
+    name_hlines(ax, lines)
 
 
-def _tell_far(ax: Axes, below: Sequence[str], above: Sequence[str]) -> None:
-    """Name the lines that lie beyond an edge, in room made for it."""
-    low, high = ax.get_ylim()
-    room = 0.14 * (high - low)
-    ax.set_ylim(low - room * bool(below), high + room * bool(above))
-    style: dict[str, Any] = {"transform": ax.transAxes, "fontsize": TINY, "color": "#444444"}
-    if below:
-        ax.text(0.02, 0.02, f"below: {', '.join(below)}", va="bottom", **style)
-    if above:
-        ax.text(0.02, 0.98, f"above: {', '.join(above)}", va="top", **style)
-
-
-def _near(
-    hlines: Sequence[Mapping[str, Any]], columns: Sequence[Column]
-) -> tuple[list[Mapping[str, Any]], list[str], list[str]]:
-    """The lines to draw, and what to say of those that lie below and above by more than the scores span."""
-    ends = [
-        end for one in columns for end in (one.centre - one.err_down, one.centre + one.err_up, one.centre)
-    ]
-    values = np.concatenate([np.array(ends, dtype=np.float64), *(one.scores for one in columns)])
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return list(hlines), [], []
-    low, high = values.min(), values.max()
-    span = max(high - low, 0.1 * abs(high), 1e-12)
-    near, below, above = [], [], []
-    for line in hlines:
-        ys = np.atleast_1d(np.asarray(line["y"], dtype=np.float64))
-        name = f"{plain(line['label'])} ({ys[0]:.3g})" if line.get("label") else f"{ys[0]:.3g}"
-        if ys.max() < low - span:
-            below.append(name)
-        elif ys.min() > high + span:
-            above.append(name)
-        else:
-            near.append(line)
-    return near, below, above
+def _values(columns: Sequence[Column]) -> Floats:
+    """All that is drawn of the columns."""
+    ends = [[one.centre, one.centre - one.err_down, one.centre + one.err_up] for one in columns]
+    return np.concatenate([*np.array(ends, dtype=np.float64), *(one.scores for one in columns)])
 
 
 def _shows_points(column: Column) -> bool:

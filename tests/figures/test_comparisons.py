@@ -204,6 +204,19 @@ def test_the_numbers_of_runs_that_go_on_stand_above_the_curves(make_tree):
     assert all(box.y0 >= above for box in numbers)
 
 
+def test_a_line_far_from_all_curves_is_named_and_does_not_press_them_together(searches):
+    found = searches(["ppo"], ["ant"])
+    wanted = settings()
+    models = [Model(one, scores) for one, scores in zip(found, scores_of(found, wanted), strict=True)]
+    curves = [gather_band(models[0].runs, wanted.x_metric, wanted.y_metric, wanted.interval)]
+    lines = [{"y": 1.5, "label": "human"}, {"y": 500, "label": "perfect"}]
+    with printed():
+        figure = _draw_learning(models, names_of(found), curves, wanted, Visuals(hlines={"ant": lines}))
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.texts] == ["human", "above: perfect (500)"]
+    assert 1.5 < ax.get_ylim()[1] < 5
+
+
 def test_a_score_that_no_run_has_spoils_no_learning_curve(searches, read_figure):
     found = searches(["ppo"], ["ant"])
     compare_models(found, settings(performance_metric="return"))
