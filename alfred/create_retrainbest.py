@@ -206,32 +206,35 @@ def _without_retrain(searches: Sequence[Path], report: RetrainReport) -> list[Pa
 
 def _bests(searches: Sequence[Path], mapping: Mapping[str, int], report: RetrainReport) -> dict[Path, int]:
     """The best experiment of each search, told by the mapping or else by its summary."""
-    from alfred.analysis.summary_record import not_ended, recorded
+    from alfred.analysis.summary_record import conditions_now, ended
 
     bests = {}
     for search_dir in searches:
         with _passing_over(report):
             chosen = mapping.get(search_dir.name)
-            bests[search_dir] = _best_of_summary(search_dir) if chosen is None else chosen
-            if chosen is None and (number := not_ended(recorded(search_dir))):
-                report.lines.append(
-                    f"{search_dir.name}: the best so far is taken, {number} of its runs have not ended"
-                )
+            if chosen is None:
+                now = conditions_now(search_dir)
+                chosen = _best_of_summary(search_dir, ended(now))
+                if left := sum(now.values()) - sum(ended(now).values()):
+                    report.lines.append(
+                        f"{search_dir.name}: the best so far is taken, {left} of its runs have not ended"
+                    )
+            bests[search_dir] = chosen
     return bests
 
 
-def _best_of_summary(search_dir: Path) -> int:
+def _best_of_summary(search_dir: Path, ended_now: Mapping[str, int]) -> int:
     """The best that the summary names. One that is missing is made, one from which runs have ended since is
     made again with its own settings; of an older tool's, which told none, the word is taken."""
     from alfred.analysis.settings import EVALUATION_RUNS
-    from alfred.analysis.summary_record import is_up_to_date, made_with, recorded
+    from alfred.analysis.summary_record import ended, made_with, recorded
     from alfred.search.retrain import recorded_best
     from alfred.storage.swap import finish_swap
 
     finish_swap(search_dir / "summary")
     best, made = recorded_best(search_dir), recorded(search_dir)
     wanted = made_with(made)
-    if best is not None and (wanted is None or is_up_to_date(search_dir, made)):
+    if best is not None and (wanted is None or ended(made.get("conditions")) == ended_now):
         return best
     if wanted is not None and wanted.metric == EVALUATION_RUNS:
         raise StorageError(

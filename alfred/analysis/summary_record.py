@@ -1,4 +1,4 @@
-"""What a summary has on record of how it was made, and whether its search is still as it was then."""
+"""What a summary has on record of how it was made, and how its search stands now."""
 
 from __future__ import annotations
 
@@ -25,17 +25,16 @@ def counted(conditions: Mapping[Condition, int]) -> dict[str, int]:
     return {condition.value: number for condition, number in sorted(conditions.items(), key=str) if number}
 
 
-def is_up_to_date(storage_dir: Path, made: Mapping[str, Any]) -> bool:
-    """Whether as many runs are in each condition as when the summary was made."""
-    return bool(made.get("conditions") == counted(count(storage_dir, this_process())))
+def conditions_now(storage_dir: Path) -> dict[str, int]:
+    """How many runs of a storage directory are in each condition, as a summary made now would record it."""
+    return counted(count(storage_dir, this_process()))
 
 
-def not_ended(made: Mapping[str, Any]) -> int:
-    """How many runs had not ended yet when the summary was made; 0 where that is not told."""
-    ended = (Condition.COMPLETED.value, Condition.CRASHED.value)
-    conditions = made.get("conditions")
+def ended(conditions: object) -> dict[str, int]:
+    """Those of the conditions in which a run has ended; {} for what is no record of conditions."""
+    known = (Condition.COMPLETED.value, Condition.CRASHED.value)
     told = conditions.items() if isinstance(conditions, dict) else ()
-    return sum(number for state, number in told if state not in ended and isinstance(number, int))
+    return {name: number for name, number in told if name in known}
 
 
 def made_with(made: Mapping[str, Any]) -> Settings | None:

@@ -19,7 +19,7 @@ from alfred import files
 from alfred.analysis.gather import Search, gather
 from alfred.analysis.scores import SearchScores, score_search
 from alfred.analysis.settings import EVALUATION_RUNS, Settings, differences, settings
-from alfred.analysis.summary_record import SCORES, counted, is_up_to_date, recorded
+from alfred.analysis.summary_record import SCORES, conditions_now, counted, recorded
 from alfred.errors import NothingToDoError, UsageError
 from alfred.figures.sources import short_reason
 from alfred.figures.summary_learning import draw_summary_learning
@@ -78,7 +78,7 @@ def summarize_search(
             raise UsageError(
                 f"{folder} was made with {different}: alfred benchmark --re_run_if_exists true makes it anew"
             )
-        if is_up_to_date(storage_dir, made):
+        if made.get("conditions") == conditions_now(storage_dir):
             return SummaryResult(folder, made.get("best"), str(made.get("note", "")))
     search = gather(storage_dir, {wanted.x_metric, wanted.y_metric, wanted.metric})
     if not search.conditions()[Condition.COMPLETED]:
