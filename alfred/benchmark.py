@@ -324,6 +324,7 @@ def _compare_across_tasks(
     from alfred.analysis.across_tasks import by_algorithm, compare_across_tasks
     from alfred.analysis.intervals import SEED
     from alfred.figures.across_tasks import save_across_tasks
+    from alfred.figures.models import caution
     from alfred.figures.names import in_order, names_of
     from alfred.figures.sources import source, unscored
     from alfred.figures.tables import comparison_rows
@@ -339,6 +340,7 @@ def _compare_across_tasks(
         wanted.goal,
         interval=wanted.interval,
         left_out=found.left_out,
+        caution=caution(models),
     )
     sources = {
         "settings": wanted.as_record(),

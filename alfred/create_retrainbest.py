@@ -206,25 +206,44 @@ def _without_retrain(searches: Sequence[Path], report: RetrainReport) -> list[Pa
 
 def _bests(searches: Sequence[Path], mapping: Mapping[str, int], report: RetrainReport) -> dict[Path, int]:
     """The best experiment of each search, told by the mapping or else by its summary."""
+    from alfred.analysis.summary_record import conditions_now, ended
+
     bests = {}
     for search_dir in searches:
         with _passing_over(report):
             chosen = mapping.get(search_dir.name)
-            bests[search_dir] = _best_of_summary(search_dir) if chosen is None else chosen
+            if chosen is None:
+                now = conditions_now(search_dir)
+                chosen = _best_of_summary(search_dir, ended(now))
+                if left := sum(now.values()) - sum(ended(now).values()):
+                    report.lines.append(
+                        f"{search_dir.name}: the best so far is taken, {left} of its runs have not ended"
+                    )
+            bests[search_dir] = chosen
     return bests
 
 
-def _best_of_summary(search_dir: Path) -> int:
+def _best_of_summary(search_dir: Path, ended_now: Mapping[str, int]) -> int:
+    """The best that the summary names. One that is missing is made, one from which runs have ended since is
+    made again with its own settings; of an older tool's, which told none, the word is taken."""
+    from alfred.analysis.settings import EVALUATION_RUNS
+    from alfred.analysis.summary_record import ended, made_with, recorded
     from alfred.search.retrain import recorded_best
     from alfred.storage.swap import finish_swap
 
     finish_swap(search_dir / "summary")
-    best = recorded_best(search_dir)
-    if best is not None:
+    best, made = recorded_best(search_dir), recorded(search_dir)
+    wanted = made_with(made)
+    if best is not None and (wanted is None or ended(made.get("conditions")) == ended_now):
         return best
+    if wanted is not None and wanted.metric == EVALUATION_RUNS:
+        raise StorageError(
+            f"runs have ended since {search_dir / 'summary'} was made of evaluation_runs: make it anew with "
+            "`alfred benchmark --benchmark_type compare_searches --performance_metric evaluation_runs`"
+        )
     from alfred.figures.summary import summarize_search
 
-    summary = summarize_search(search_dir)
+    summary = summarize_search(search_dir, wanted)
     if summary.best is None:
         raise NothingToDoError(
             f"no experiment of {search_dir} is the best: {summary.note or 'none has a score'}"

@@ -65,7 +65,8 @@ class AcrossTasks:
 
     `performances` stand by task, then by algorithm, and `pairs` are the tests on single tasks. `aggregates`
     (name -> algorithm -> estimate), `profiles` (by algorithm) and `improvements` are over the tasks of
-    `normalized`; they are empty where fewer than two tasks are left, and `note` says so.
+    `normalized`; they are empty where fewer than two tasks are left, and `note` says so. `caution` is what a
+    reader must know of the scores themselves.
     """
 
     algorithms: tuple[str, ...]
@@ -80,6 +81,7 @@ class AcrossTasks:
     improvements: tuple[Improvement, ...] = ()
     n_replicates: int = REPLICATES
     note: str = ""
+    caution: str = ""
 
     @property
     def normalized_tasks(self) -> tuple[str, ...]:
@@ -125,11 +127,12 @@ def compare_across_tasks(
     *,
     interval: str | None = "student_t",
     left_out: Mapping[str, Mapping[str, Reasons]] | None = None,
+    caution: str = "",
 ) -> AcrossTasks:
     """Compare algorithms by their scores algorithm -> task -> (n_runs,), ragged, some perhaps of no run.
 
     `normalization` as in `alfred.analysis.normalization.normalize`; `interval` is the method for the means
-    on single tasks. Over tasks the interval is the stratified bootstrap's.
+    on single tasks. Over tasks the interval is the stratified bootstrap's. `caution` goes along.
 
     Raises:
         UsageError: an unknown goal, normalization or interval.
@@ -147,6 +150,7 @@ def compare_across_tasks(
         "pairs": compare_all(scores),
         "normalized": normalized,
         "n_replicates": n_replicates,
+        "caution": caution,
     }
     kept = {task for by_task in normalized.scores.values() for task in by_task}
     if len(kept) < 2:

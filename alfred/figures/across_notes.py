@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from alfred.analysis.across_tasks import AcrossTasks
 from alfred.analysis.aggregates import FEW
 from alfred.analysis.normalization import MIN_MAX, NONE
+from alfred.figures.sources import short_reason
 
 _HOW = {
     MIN_MAX: "min-max over all compared runs of a task: 0 is the worst of them, 1 the best",
@@ -51,6 +52,6 @@ def reasons_text(left_out: Mapping[str, int]) -> str:
     """As in "2 crashed, 1 NaN in eval_return"; paths, which are of one run each, are not told."""
     counts: dict[str, int] = {}
     for why, count in left_out.items():
-        short = " ".join("..." if "/" in word else word for word in why.split())
+        short = short_reason(why)
         counts[short] = counts.get(short, 0) + count
     return ", ".join(f"{count} {why}" for why, count in sorted(counts.items()))

@@ -267,7 +267,7 @@ def _caption(drawing: _Drawing) -> str:
             how = "shades: effect size (Hedges' g); the intervals are in the tables"
         lines = [f"{how}; {runs}; goal {result.goal}"]
         lines += sorted({pair.note for pair in result.pairs if pair.note})
-    lines.append(runs_left_out(result))
+    lines += [result.caution, runs_left_out(result)]
     return "\n".join(plain(line) for line in lines if line)
 
 

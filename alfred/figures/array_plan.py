@@ -15,6 +15,7 @@ import numpy as np
 from alfred.analysis.gather import Run, Search, Series, series, why_absent
 from alfred.analysis.tapes import numbers, pairs
 from alfred.errors import UsageError
+from alfred.figures.sources import short_reason
 from alfred.storage.attempts import read_record
 from alfred.storage.preparations import records
 from alfred.storage.survey import Condition
@@ -259,11 +260,11 @@ def _cell(
     try:
         curve = _curve(run, definition.x_metric, definition.y_metric, remove_none)
     except ValueError:
-        state = why_absent(run, definition.x_metric, definition.y_metric)
+        state = short_reason(why_absent(run, definition.x_metric, definition.y_metric))
     if run.condition is not Condition.COMPLETED:
         state = run.condition.value
     elif curve is None:
-        state = state or why_absent(run, definition.x_metric, definition.y_metric)
+        state = state or short_reason(why_absent(run, definition.x_metric, definition.y_metric))
     else:
         state = _odd_values(run, definition)
     return Cell(*place, title, state, run.condition, curve)

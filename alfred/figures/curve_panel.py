@@ -11,12 +11,13 @@ from matplotlib.axes import Axes
 
 from alfred.analysis.curves import Band, band, thin
 from alfred.analysis.gather import Run, Series, series, why_absent
-from alfred.figures.page import name_hlines
-from alfred.figures.style import SMALL, Look
+from alfred.figures.reference_lines import name_hlines, sort_hlines
+from alfred.figures.style import SMALL, TINY, Look
 from alfred.storage.survey import Condition
 from alfred.utils.plots import plot_curves
 
 POINTS = 600  # along x: a printed panel has no more dots
+_LINE = 0.08  # of the height of a panel: a line of these numbers
 _FEW_CURVES = 4  # up to so many the numbers of runs are written where they drop
 
 
@@ -77,6 +78,8 @@ def draw_curves(
     before = len(ax.lines)
     order = list(reversed(curves))
     bands = [curve.band for curve in order]
+    drawn = [one for band in bands for one in (band.centre, band.low, band.high)]
+    lines = sort_hlines(hlines, np.concatenate(drawn), 3)
     has_band = [not np.isnan(one.low).all() for one in bands]
     plot_curves(
         ax,
@@ -99,7 +102,7 @@ def draw_curves(
         axis_font_size=8,
         tick_font_size=SMALL,
         add_legend=False,
-        hlines=[{"linewidth": 0.9, "linestyles": "--", **hline} for hline in hlines],
+        hlines=[{"linewidth": 0.9, "linestyles": "--", **hline} for hline in lines.near],
     )
     for at, (line, curve) in enumerate(zip(ax.lines[before:], order, strict=True)):
         line.set_linestyle(curve.look.line)
@@ -107,11 +110,11 @@ def draw_curves(
         step = max(1, n // 8)
         line.set_markevery((at * step // max(1, len(order)), step))  # markers side by side, not over another
     named = [curve for curve in curves if curve.look.marker]
-    for at, curve in enumerate(named):
+    for curve in named:
         if curve.band.method == "None":
             _draw_runs(ax, curve)
-        _mark_drops(ax, curve, at if len(named) <= _FEW_CURVES else None)
-    name_hlines(ax, hlines)
+    name_hlines(ax, lines)
+    _mark_all_drops(ax, [curve for curve in named if has_drops([curve.band])], len(named) <= _FEW_CURVES)
 
 
 def n_text(bands: Sequence[Band]) -> str:
@@ -138,6 +141,16 @@ def _draw_runs(ax: Axes, curve: Curve) -> None:
         ax.plot(one.x, one.y, color=curve.look.color, linewidth=0.5, alpha=0.45, zorder=1.5)
 
 
+def _mark_all_drops(ax: Axes, curves: Sequence[Curve], are_few: bool) -> None:
+    """Where few are drawn the numbers of runs that go on stand above the curves, a line for each."""
+    if are_few and curves:
+        low, high = ax.get_ylim()
+        lines = _LINE * len(curves)
+        ax.set_ylim(low, low + (high - low) / (1 - lines))
+    for at, curve in enumerate(curves):
+        _mark_drops(ax, curve, at if are_few else None)
+
+
 def _mark_drops(ax: Axes, curve: Curve, line: int | None) -> None:
     """A bar across the curve where a run ends; the number of those that go on, in a line at the top."""
     at = np.flatnonzero(np.diff(curve.band.n) < 0)
@@ -152,4 +165,6 @@ def _mark_drops(ax: Axes, curve: Curve, line: int | None) -> None:
         if last - x[place] >= 0.14 * span:
             last = float(x[place])
             where: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "top"}
-            ax.annotate(f"n={n[place + 1]}", (x[place], 1.0 - 0.08 * line), fontsize=5, color=color, **where)
+            ax.annotate(
+                f"n={n[place + 1]}", (x[place], 1.0 - _LINE * line), fontsize=TINY, color=color, **where
+            )

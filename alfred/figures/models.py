@@ -47,14 +47,22 @@ class Model:
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """The runs of the best experiment."""
-        return () if self.scores.best is None else self.search.of_experiment(self.scores.best)
+        """The runs of the best experiment, or of the only one, which has curves even if it has no score."""
+        shown = [self.scores.best] if self.scores.best is not None else self.search.experiments
+        return self.search.of_experiment(shown[0]) if len(shown) == 1 else ()
 
     @property
     def run_scores(self) -> tuple[RunScore, ...]:
         """The scores of these runs; without a best experiment all of the storage directory's, none scored."""
         best = self.scores.best
         return tuple(run for run in self.scores.runs if best is None or run.experiment == best)
+
+
+def caution(models: Sequence[Model]) -> str:
+    """What a reader must know of the scores of experiments that were chosen by them; "" if none was."""
+    if all(len(model.search.experiments) <= 1 for model in models):
+        return ""
+    return "where there are several experiments, the best one is shown, which flatters it"
 
 
 def draw_compare_models(
@@ -228,9 +236,7 @@ def _caption(
         lines.append("width 0 where all runs are equal")
     if bands and has_drops(bands):
         lines.append("| marks where a run ends before the others")
-    several = [model for model in models if len(model.search.experiments) > 1]
-    if several:
-        lines.append("where there are several experiments, the best one is shown, which flatters it")
+    lines += filter(None, [caution(models)])
     lines.append(plain(count_text([model.search for model in models], left_out)))
     return lines
 

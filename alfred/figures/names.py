@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from alfred.analysis.gather import Search
-from alfred.figures.style import Look, look, plain
+from alfred.figures.style import FONT, Look, look, plain, wrapped
 from alfred.figures.visuals import Visuals
 
 
@@ -43,6 +43,11 @@ def names_of(searches: Sequence[Search]) -> list[Name]:
             way(search) if name in twice else name for name, search in zip(chosen, searches, strict=True)
         ]
     return chosen
+
+
+def search_title(search: Search, visuals: Visuals, inches: float) -> str:
+    """The algorithm and the task of a search, in lines of about this width."""
+    return wrapped(f"{visuals.label(search.alg_name)} on {visuals.title(search.task_name)}", inches, FONT)
 
 
 def in_order(names: Sequence[Name]) -> list[Name]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 
-from alfred.figures.style import ONE_COLUMN, SMALL, TINY, TWO_COLUMNS, Look, plain, wrapped
+from alfred.figures.style import ONE_COLUMN, SMALL, TINY, TWO_COLUMNS, Look, wrapped
 
 _LEGEND_HANDLE = 0.45  # inches: the line and the space around an entry
 _LINE = 1.3 / 72  # inches of a line of text for each point of its size
@@ -98,22 +97,6 @@ def say_instead(ax: Axes, text: str) -> None:
     ax.set_yticks([])
     style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL, "color": "#444444"}
     ax.text(0.5, 0.5, wrapped(text, 1.8), transform=ax.transAxes, **style)
-
-
-def name_hlines(ax: Axes, hlines: Sequence[Mapping[str, Any]]) -> None:
-    """The label of a line stands on it, at the left, where it hides least."""
-    for hline in hlines:
-        if hline.get("label"):
-            heights = np.ravel(hline["y"])
-            ax.annotate(
-                plain(hline["label"]),
-                (0.02, float(heights[0])),
-                xycoords=("axes fraction", "data"),
-                xytext=(0, 1.5),
-                textcoords="offset points",
-                fontsize=TINY,
-                color="#444444",
-            )
 
 
 def _width(text: str) -> float:

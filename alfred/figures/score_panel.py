@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +11,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from alfred.figures.page import name_hlines
-from alfred.figures.style import SMALL, TINY, Look, plain, wrapped
+from alfred.figures.page import say_instead
+from alfred.figures.reference_lines import name_hlines, sort_hlines
+from alfred.figures.style import SMALL, Look, wrapped
 from alfred.utils.plots import plot_curves, plot_vertical_densities
 
 Floats = NDArray[np.float64]
+_LETTER = 0.6 * SMALL / 72  # inches of a letter of a label, on the safe side
 SHOWN_UP_TO = 10  # points: no interval is right on three bimodal seeds, so few points are shown themselves
 
 
@@ -44,8 +47,12 @@ def draw_columns(
     A line of `hlines` that lies far from all scores is told at the edge it lies beyond instead: drawn, it
     would press the scores together until nothing of them could be seen.
     """
-    hlines, below, above = _near(hlines, columns)
     places = np.arange(1, len(columns) + 1)
+    if not any(len(column.scores) for column in columns):
+        say_instead(ax, "no run has a score")
+        ax.set(title=title, ylabel=ylabel, xlim=(0.5, len(columns) + 0.5))
+        return
+    lines = sort_hlines(hlines, _values(columns), 1)
     before = len(ax.lines)
     plot_curves(
         ax,
@@ -73,53 +80,20 @@ def draw_columns(
         title_font_size=8,
         axis_font_size=8,
         tick_font_size=SMALL,
-        hlines=[{"linewidth": 0.9, "linestyles": "--", **hline} for hline in hlines],
+        hlines=[{"linewidth": 0.9, "linestyles": "--", **hline} for hline in lines.near],
     )
     for line in ax.lines[before:]:
         line.set_marker(".")
         line.set_markersize(3)
         beside = min(0.22, 0.06 + 0.012 * len(columns))  # not over the mean
         line.set_xdata(np.asarray(line.get_xdata()) + beside)
-    name_hlines(ax, hlines)
-    _tell_far(ax, below, above)
+    name_hlines(ax, lines)
 
 
-def _tell_far(ax: Axes, below: Sequence[str], above: Sequence[str]) -> None:
-    """Name the lines that lie beyond an edge, in room made for it."""
-    low, high = ax.get_ylim()
-    room = 0.14 * (high - low)
-    ax.set_ylim(low - room * bool(below), high + room * bool(above))
-    style: dict[str, Any] = {"transform": ax.transAxes, "fontsize": TINY, "color": "#444444"}
-    if below:
-        ax.text(0.02, 0.02, f"below: {', '.join(below)}", va="bottom", **style)
-    if above:
-        ax.text(0.02, 0.98, f"above: {', '.join(above)}", va="top", **style)
-
-
-def _near(
-    hlines: Sequence[Mapping[str, Any]], columns: Sequence[Column]
-) -> tuple[list[Mapping[str, Any]], list[str], list[str]]:
-    """The lines to draw, and what to say of those that lie below and above by more than the scores span."""
-    ends = [
-        end for one in columns for end in (one.centre - one.err_down, one.centre + one.err_up, one.centre)
-    ]
-    values = np.concatenate([np.array(ends, dtype=np.float64), *(one.scores for one in columns)])
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return list(hlines), [], []
-    low, high = values.min(), values.max()
-    span = max(high - low, 0.1 * abs(high), 1e-12)
-    near, below, above = [], [], []
-    for line in hlines:
-        ys = np.atleast_1d(np.asarray(line["y"], dtype=np.float64))
-        name = f"{plain(line['label'])} ({ys[0]:.3g})" if line.get("label") else f"{ys[0]:.3g}"
-        if ys.max() < low - span:
-            below.append(name)
-        elif ys.min() > high + span:
-            above.append(name)
-        else:
-            near.append(line)
-    return near, below, above
+def _values(columns: Sequence[Column]) -> Floats:
+    """All that is drawn of the columns."""
+    ends = [[one.centre, one.centre - one.err_down, one.centre + one.err_up] for one in columns]
+    return np.concatenate([*np.array(ends, dtype=np.float64), *(one.scores for one in columns)])
 
 
 def _shows_points(column: Column) -> bool:
@@ -129,9 +103,10 @@ def _shows_points(column: Column) -> bool:
 
 def label_room(labels: Sequence[str], n_panels: int) -> float:
     """How many inches the labels of columns need below the lowest panels."""
-    lines = [line for label in labels for line in _shortened(label).split("\n")]
-    is_long = _are_turned(labels, n_panels)
-    return max(map(len, lines), default=0) * 0.6 * SMALL / 72 if is_long else 0.15
+    shown, is_turned = _laid_out(labels, n_panels)
+    if is_turned:
+        return max((len(line) for text in shown for line in text.split("\n")), default=0) * _LETTER
+    return 0.15 * max((text.count("\n") + 1 for text in shown), default=1)
 
 
 def label_spots(ax: Axes, labels: Sequence[str] | None, n_panels: int) -> None:
@@ -139,19 +114,21 @@ def label_spots(ax: Axes, labels: Sequence[str] | None, n_panels: int) -> None:
     if labels is None:
         ax.tick_params(axis="x", labelbottom=False)
         return
-    is_turned = _are_turned(labels, n_panels)
-    ax.set_xticks(range(1, len(labels) + 1), [_shortened(label) for label in labels])
+    shown, is_turned = _laid_out(labels, n_panels)
+    ax.set_xticks(range(1, len(labels) + 1), shown)
     for text in ax.get_xticklabels():
         text.set_rotation(90 if is_turned else 0)
         text.set_horizontalalignment("center")
-        text.set_linespacing(1.0)
+        text.set_linespacing(1.2)
 
 
-def _are_turned(labels: Sequence[str], n_panels: int) -> bool:
+def _laid_out(labels: Sequence[str], n_panels: int) -> tuple[list[str], bool]:
+    """The labels in lines, and whether they are to stand upright: where no word may be cut to fit side by
+    side, or a label would be more than four lines high."""
     room = (1.9 if n_panels > 2 else 2.6) / max(1, len(labels))
-    widest = max((len(line) for label in labels for line in _shortened(label).split("\n")), default=0)
-    return widest * 0.6 * SMALL / 72 > room
-
-
-def _shortened(label: str) -> str:
-    return wrapped(label, 1.4)
+    level = [wrapped(label, room - _LETTER) for label in labels]
+    words = [word for label in labels for word in re.split(r"[\s_/,.=-]", label)]
+    widest = max((len(part) for text in [*words, *level] for part in text.split("\n")), default=0) * _LETTER
+    if widest <= room and all(text.count("\n") < 4 for text in level):
+        return level, False
+    return [wrapped(label, 1.4) for label in labels], True

@@ -17,7 +17,7 @@ from alfred.analysis.gather import Search
 from alfred.analysis.scores import SearchScores
 from alfred.analysis.settings import Settings
 from alfred.figures.names import Name, in_order, looks_of, names_of
-from alfred.figures.page import Entry, Page, new_page
+from alfred.figures.page import Entry, Page, new_page, say_instead
 from alfred.figures.saving import save_comparison
 from alfred.figures.score_panel import label_room, label_spots
 from alfred.figures.sources import count_text, source, unscored
@@ -105,6 +105,10 @@ def _draw_densities(compared: Sequence[ComparedSearch], wanted: Settings, visual
 
 def _draw_boxes(ax: Axes, columns: Sequence[NDArray[np.float64]], looks: Sequence[Look]) -> None:
     """Boxes up to the lowest and highest score, and on them the scores beside one another."""
+    if not any(map(len, columns)):
+        say_instead(ax, "no run has a score")
+        ax.set_xlim(0.5, len(columns) + 0.5)
+        return
     colors = [one.color for one in looks]
     plot_vertical_densities(ax, columns, colors=colors, make_boxplot=True, whis=(0, 100), title_font_size=8)
     for patch in ax.patches:
@@ -141,12 +145,16 @@ def _draw_trials(compared: Sequence[ComparedSearch], wanted: Settings, visuals: 
         title = f"expected best\n{visuals.axis_title(wanted.metric)}"
         _finish(ax, page, at, task, title, visuals)
         ax.set_xlabel("k, experiments tried" if page.is_lowest(at) else "", fontsize=8)
-        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        most = max(one.best_of_k.n_total for one in own)
+        ax.set_xlim(1 - 0.05 * most, most + 0.05 * most)
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     return page.figure
 
 
 def _draw_best(ax: Axes, found: Sequence[BestOfK], looks: Sequence[Look]) -> None:
     """Solid with its band up to N/4, dashed beyond."""
+    if not any(one.n_scored for one in found):
+        say_instead(ax, "no run has a score")
     for one, look in zip(found, looks, strict=True):
         quarter = max(one.n_total // 4, 1)
         solid, dashed = slice(0, quarter), slice(quarter - 1, None)

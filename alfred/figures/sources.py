@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from alfred.analysis.gather import Search
 from alfred.analysis.scores import SearchScores
 from alfred.storage.metadata import read_metadata
 from alfred.storage.survey import Condition
+
+_SEED_DIR = re.compile(r"\S*/experiment\d+/seed\d+/(?:recorders/)?")
 
 
 def source(search: Search, left_out: Mapping[str, str], shown: int | None = None) -> dict[str, Any]:
@@ -58,7 +61,8 @@ def count_text(searches: Sequence[Search], left_out: Sequence[Mapping[str, str]]
     ]
     for names, some in zip(completed, left_out, strict=False):
         for name in some.keys() & names:
-            reasons[_short(some[name])] = reasons.get(_short(some[name]), 0) + 1
+            why = short_reason(some[name])
+            reasons[why] = reasons.get(why, 0) + 1
     order = [condition for condition in Condition if condition in totals]
     order.sort(key=lambda condition: condition is not Condition.COMPLETED)
     states = ", ".join(f"{totals[condition]} {condition.value}" for condition in order)
@@ -70,8 +74,7 @@ def count_text(searches: Sequence[Search], left_out: Sequence[Mapping[str, str]]
     return text
 
 
-def _short(why: str) -> str:
-    """A reason without the folders of the file it names, which differ from run to run."""
-    words = [word.rstrip("/").rsplit("/", 1)[-1] for word in why.split()]
-    text = " ".join(words)
-    return text if len(text) <= 60 else text[:57] + "..."
+def short_reason(why: str) -> str:
+    """Why a run is left out, without the path to its folder, which differs from run to run."""
+    text = _SEED_DIR.sub("", " ".join(why.split()))
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -19,18 +19,17 @@ from alfred import files
 from alfred.analysis.gather import Search, gather
 from alfred.analysis.scores import SearchScores, score_search
 from alfred.analysis.settings import EVALUATION_RUNS, Settings, differences, settings
+from alfred.analysis.summary_record import SCORES, conditions_now, counted, recorded
 from alfred.errors import NothingToDoError, UsageError
+from alfred.figures.sources import short_reason
 from alfred.figures.summary_learning import draw_summary_learning
 from alfred.figures.summary_performance import draw_summary_performance
 from alfred.figures.visuals import load_visuals
 from alfred.search.schedule_folder import schedule_folder_of
 from alfred.storage import markers
-from alfred.storage.attempts import read_record
-from alfred.storage.owners import this_process
-from alfred.storage.survey import Condition, count
+from alfred.storage.survey import Condition
 from alfred.storage.swap import finish_swap, replace_folder
 
-SCORES = "summary_seed_scores"
 _NAMED = 5  # runs named for each reason why they have no score
 Evaluations = Mapping[Path, Sequence[float] | str]
 Evaluate = Callable[[Sequence[Path]], Evaluations]
@@ -73,13 +72,13 @@ def summarize_search(
     wanted = wanted or settings()
     folder = storage_dir / "summary"
     finish_swap(folder)
-    made = read_record(folder / f"{SCORES}.json")
+    made = recorded(storage_dir)
     if made and not re_run_if_exists:
         if different := differences(made.get("settings", {}), wanted):
             raise UsageError(
                 f"{folder} was made with {different}: alfred benchmark --re_run_if_exists true makes it anew"
             )
-        if made.get("conditions") == _counted(count(storage_dir, this_process())):
+        if made.get("conditions") == conditions_now(storage_dir):
             return SummaryResult(folder, made.get("best"), str(made.get("note", "")))
     search = gather(storage_dir, {wanted.x_metric, wanted.y_metric, wanted.metric})
     if not search.conditions()[Condition.COMPLETED]:
@@ -107,7 +106,7 @@ def without_score(scores: SearchScores) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for run in scores.runs:
         if run.why:
-            reasons.setdefault(run.why, []).append(f"experiment{run.experiment}/seed{run.seed}")
+            reasons.setdefault(short_reason(run.why), []).append(f"experiment{run.experiment}/seed{run.seed}")
     return [
         f"{why}: {', '.join(names[:_NAMED])}" + (f" and {len(names) - _NAMED} more" if names[_NAMED:] else "")
         for why, names in reasons.items()
@@ -133,14 +132,10 @@ def _build(folder: Path, search: Search, scores: SearchScores, wanted: Settings)
     )
 
 
-def _counted(conditions: Mapping[Condition, int]) -> dict[str, int]:
-    return {condition.value: number for condition, number in sorted(conditions.items(), key=str) if number}
-
-
 def _as_record(search: Search, scores: SearchScores, wanted: Settings) -> dict[str, Any]:
     return {
         "settings": wanted.as_record(),
-        "conditions": _counted(search.conditions()),
+        "conditions": counted(search.conditions()),
         "best": scores.best,
         "note": scores.note,
         "ranking": list(scores.ranking),

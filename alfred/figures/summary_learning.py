@@ -13,6 +13,7 @@ from alfred.analysis.intervals import DRAWS, caption
 from alfred.analysis.scores import SearchScores
 from alfred.analysis.settings import Settings
 from alfred.figures.curve_panel import Curve, draw_curves, gather_band, has_drops, muted, n_text
+from alfred.figures.names import search_title
 from alfred.figures.page import Entry, new_page, say_instead
 from alfred.figures.saving import save_figure
 from alfred.figures.sources import count_text, source
@@ -71,7 +72,7 @@ def draw_summary_learning(
             draw_curves(
                 ax,
                 [*drawn, *background],
-                title=f"{visuals.label(search.alg_name)} on {visuals.title(search.task_name)}",
+                title=search_title(search, visuals, page.figure.get_figwidth() - 0.9),
                 xlabel=visuals.axis_title(wanted.x_metric),
                 ylabel=visuals.axis_title(wanted.y_metric),
                 hlines=visuals.hlines.get(search.task_name, ()),

@@ -11,6 +11,7 @@ from alfred.analysis.gather import Search
 from alfred.analysis.intervals import DRAWS, FEW, caption
 from alfred.analysis.scores import ExperimentScore, SearchScores
 from alfred.analysis.settings import EVALUATION_RUNS, Settings
+from alfred.figures.names import search_title
 from alfred.figures.page import new_page, say_instead
 from alfred.figures.saving import save_figure
 from alfred.figures.score_panel import SHOWN_UP_TO, Column, draw_columns
@@ -47,7 +48,7 @@ def draw_summary_performance(
             say_instead(ax, "no run has a score")
         else:
             _draw(ax, shown, scores, wanted, visuals)
-            ax.set_title(f"{visuals.label(search.alg_name)} on {visuals.title(search.task_name)}")
+            ax.set_title(search_title(search, visuals, page.figure.get_figwidth() - 0.9))
         sources = {
             "figure": "summary_performance",
             "settings": wanted.as_record(),

@@ -22,6 +22,7 @@ Record = Mapping[str, Any]
 
 AGGREGATE_TITLES = {"mean": "mean", "median": "median", "iqm": "IQM", "optimality_gap": "optimality gap"}
 _LONGEST = 45  # rows that fit on a printed page
+_MANY_COLUMNS = 7  # more stand closer and smaller, or they leave a page of 6.5 inches of text
 _WIDE = 10_000  # in a pipe no window ends a line
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -106,13 +107,15 @@ def as_latex(table: Table) -> str:
     sides = "".join("r" if heading in table.numbers else "l" for heading in table.headings)
     caption = rf"\caption{{{latex_text(_sentences(table))}}}"
     packages = r"\usepackage{booktabs,longtable}" if is_long else r"\usepackage{booktabs}"
-    head = [r"\toprule", _latex_row(table.headings), r"\midrule"]
     body = [_latex_row(row) for row in table.rows]
+    is_wide = len(table.headings) > _MANY_COLUMNS
+    narrow = [r"\footnotesize\setlength{\tabcolsep}{3pt}"] if is_wide else []
+    head = [r"\toprule", _latex_headings(table) if is_wide else _latex_row(table.headings), r"\midrule"]
     if is_long:
-        begin = [rf"\begin{{longtable}}{{{sides}}}", rf"{caption} \\", *head, r"\endhead"]
-        lines = [*begin, *body, r"\bottomrule", r"\end{longtable}"]
+        begin = [r"{", *narrow, rf"\begin{{longtable}}{{{sides}}}", rf"{caption} \\", *head, r"\endhead"]
+        lines = [*begin, *body, r"\bottomrule", r"\end{longtable}", r"}"]
     else:
-        begin = [r"\begin{table}", r"\centering", caption, rf"\begin{{tabular}}{{{sides}}}"]
+        begin = [r"\begin{table}", r"\centering", caption, *narrow, rf"\begin{{tabular}}{{{sides}}}"]
         lines = [*begin, *head, *body, r"\bottomrule", r"\end{tabular}", r"\end{table}"]
     return "\n".join([f"% {packages}, text as T1: \\usepackage[T1]{{fontenc}}", *lines]) + "\n"
 
@@ -152,7 +155,7 @@ def _performance(result: AcrossTasks) -> Table:
         headings=("task", "algorithm", "mean", "interval", "n", "runs left out"),
         rows=tuple(rows),
         numbers=frozenset({"mean", "n"}),
-        notes=(f"interval: {LABELS[result.interval]}; goal {result.goal}",),
+        notes=(f"interval: {LABELS[result.interval]}; goal {result.goal}", *filter(None, [result.caution])),
     )
 
 
@@ -278,7 +281,25 @@ def _raw(value: Any) -> Any:
 
 
 def _sentences(table: Table) -> str:
-    return ". ".join((table.title, *(note[0].upper() + note[1:] for note in table.notes))) + "."
+    return ". ".join((table.title, *map(_as_sentence, table.notes))) + "."
+
+
+def _as_sentence(note: str) -> str:
+    """With a capital letter, but for a symbol, which stands for another thing then."""
+    is_symbol = re.match(r"\w\b", note) is not None
+    return note if is_symbol else note[0].upper() + note[1:]
+
+
+def _latex_headings(table: Table) -> str:
+    """The row of headings; one of three words or more in two lines, so that it is no wider than its cells."""
+    cells = []
+    for heading in table.headings:
+        words = heading.split()
+        middle = (len(words) + 1) // 2
+        side = "r" if heading in table.numbers else "l"
+        lines = r" \\ ".join(latex_text(" ".join(half)) for half in (words[:middle], words[middle:]))
+        cells.append(rf"\shortstack[{side}]{{{lines}}}" if len(words) > 2 else latex_text(heading))
+    return " & ".join(cells) + r" \\"
 
 
 def _latex_row(cells: Sequence[str]) -> str:

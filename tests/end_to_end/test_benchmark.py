@@ -164,6 +164,14 @@ def test_models_are_compared_per_task_with_tables_and_a_verdict(project):
             for path in (project.storage_dir(number) / "benchmark").glob("benchmark_across_tasks*")
         }
         assert ends >= {".pdf", ".png", ".json", ".csv", ".tex"}
+    flattered = "where there are several experiments, the best one is shown, which flatters it"
+    tables = (project.storage_dir(0) / "benchmark" / "benchmark_across_tasks_tables.tex").read_text()
+    told = (
+        out,
+        tables.lower(),
+        *(project.text(0, f"benchmark_{name}") for name in ("performance", "across_tasks")),
+    )
+    assert all(flattered in text for text in told)
     assert f"{2.2:g}" in out, "the mean of 2.1, 2.2 and 2.3, ppo on hill"
     assert out.rstrip().splitlines()[-1].endswith(".")
     assert "ppo" in out.rstrip().splitlines()[-1]

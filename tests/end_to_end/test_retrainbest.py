@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 import alfred
+from alfred.analysis.settings import settings
+from alfred.figures.summary import summarize_search
 from alfred.storage.flags import UNHATCHED
 from alfred.storage.metadata import read_metadata
+from alfred.utils.recorder import Recorder
 
 TINY = Path(__file__).parents[1] / "projects" / "tiny"
 GRID_FILE = "schedules/grid_tiny/grid_schedule_grid_tiny.py"
@@ -130,6 +133,29 @@ def test_the_summary_is_made_first_where_it_is_missing(project):
     assert (search / "summary" / f"bestConfig_exp{number}.json").is_file()
     config = read(retrains(project)[0] / "experiment1" / "seed3" / "config.json")
     assert (config["lr"], config["width"]) == (0.1, 16)
+
+
+def completed(run, score):
+    """Leave a run that waits as one that has completed."""
+    recorder = Recorder(["episode", "eval_return"])
+    recorder.write_to_tape({"episode": 1, "eval_return": score})
+    recorder.save(run / "recorders" / "train_recorder.pkl")
+    (run / UNHATCHED).rename(run / "COMPLETED")
+
+
+def test_runs_that_ended_after_the_summary_was_made_count_by_its_own_goal(project):
+    search = searches(project)[0]
+    runs = [search / f"experiment{number}" / f"seed{seed}" for number in (2, 4) for seed in (1, 2)]
+    for run in runs[:2]:
+        completed(run, 5.0)
+    assert summarize_search(search, settings(performance_goal="min")).best == 2
+    for run in runs[2:]:
+        completed(run, 3.0)
+    done = retrain("--storage_name", search.name, "--n_retrain_seeds", "1", folder=project)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"experiment4 of {search.name}" in done.stdout
+    assert f"{search.name}: the best so far is taken, 8 of its runs have not ended\n" in done.stdout
+    assert [path.name for path in search.glob("summary/best*")] == ["bestConfig_exp4.json"]
 
 
 def test_a_search_without_a_completed_run_has_no_best(project):

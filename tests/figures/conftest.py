@@ -86,6 +86,17 @@ class Printed:
         box = PdfReader(self.pdf).pages[0].mediabox
         return float(box.width) / 72, float(box.height) / 72
 
+    def left_ends(self) -> list[float]:
+        """How far from the left edge of the page each line of text begins, in points."""
+        ends: list[float] = []
+
+        def note(text, own, line, *_):
+            if text.strip():
+                ends.append(line[4] * own[0] + line[5] * own[2] + own[4])
+
+        PdfReader(self.pdf).pages[0].extract_text(visitor_text=note)
+        return ends
+
     def embedded_fonts(self) -> list[str]:
         """The kinds of font of the page, those embedded as TrueType as "/FontFile2"."""
         fonts = PdfReader(self.pdf).pages[0]["/Resources"]["/Font"]

@@ -120,6 +120,7 @@ def test_every_state_is_said(tree):
     ]
     assert said[6][2] is False
     assert "train_recorder.pkl" in said[6][1]
+    assert tree.dir.name not in said[6][1]  # a small plot has no room for a path
 
 
 def test_records_without_a_value_are_gaps_unless_they_are_to_be_removed(tree):

@@ -11,7 +11,7 @@ from alfred.figures.curve_panel import gather_band
 from alfred.figures.models import Model, _draw_learning, _draw_performance, draw_compare_models
 from alfred.figures.names import Name, in_order, looks_of, names_of
 from alfred.figures.saving import save_figure
-from alfred.figures.searches import compared_searches, draw_compare_searches
+from alfred.figures.searches import _draw_trials, compared_searches, draw_compare_searches
 from alfred.figures.style import ONE_COLUMN, TWO_COLUMNS, printed
 from alfred.figures.visuals import Visuals
 
@@ -182,6 +182,63 @@ def test_where_runs_end_early_the_number_of_the_others_is_shown(make_tree, read_
     figure = benchmark_figure(read_figure, found[0], "learning")
     assert "n = 2 to 3" in figure.text
     assert "n=2" in figure.text
+
+
+def test_the_numbers_of_runs_that_go_on_stand_above_the_curves(make_tree):
+    for at, alg in enumerate(("ppo", "sac", "td3"), start=1):
+        tree = make_tree(f"Ju{at}_f7b375e_{alg}_ant_retrainBestJu9_x", alg, "ant")
+        for seed, length in ((1, 50), (2, 50), (3, 30)):
+            tree.learn(1, seed, 1, n=length)
+    found = [gather(path) for path in sorted(tree.dir.parent.iterdir())]
+    wanted = settings()
+    models = [Model(one, scores) for one, scores in zip(found, scores_of(found, wanted), strict=True)]
+    curves = [gather_band(model.runs, wanted.x_metric, wanted.y_metric, wanted.interval) for model in models]
+    with printed():
+        figure = _draw_learning(models, names_of(found), curves, wanted, Visuals())
+        figure.canvas.draw()
+        (ax,) = figure.axes
+        highest = max(np.nanmax(one.band.high) for one in curves)
+        above = ax.transData.transform((0, highest))[1]
+        numbers = [text.get_window_extent() for text in ax.texts if text.get_text() == "n=2"]
+    assert len(numbers) == 3
+    assert all(box.y0 >= above for box in numbers)
+
+
+def test_a_line_far_from_all_curves_is_named_and_does_not_press_them_together(searches):
+    found = searches(["ppo"], ["ant"])
+    wanted = settings()
+    models = [Model(one, scores) for one, scores in zip(found, scores_of(found, wanted), strict=True)]
+    curves = [gather_band(models[0].runs, wanted.x_metric, wanted.y_metric, wanted.interval)]
+    lines = [{"y": 1.5, "label": "human"}, {"y": 500, "label": "perfect"}]
+    with printed():
+        figure = _draw_learning(models, names_of(found), curves, wanted, Visuals(hlines={"ant": lines}))
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.texts] == ["human", "above: perfect (500)"]
+    assert 1.5 < ax.get_ylim()[1] < 5
+
+
+def test_a_score_that_no_run_has_spoils_no_learning_curve(searches, read_figure):
+    found = searches(["ppo"], ["ant"])
+    compare_models(found, settings(performance_metric="return"))
+    assert "ppo (n = 3)" in benchmark_figure(read_figure, found[0], "learning").text
+    assert "no run has a score" in benchmark_figure(read_figure, found[0], "performance").text
+
+
+@pytest.mark.parametrize(("n_experiments", "n_unscored"), [(1, 0), (3, 0), (1, 3), (0, 2)])
+def test_experiments_tried_are_counted_in_whole_numbers(searches, make_tree, n_experiments, n_unscored):
+    tree = make_tree("Ju1_f7b375e_ppo_ant_random_try", "ppo", "ant")
+    for experiment in range(1, n_experiments + n_unscored + 1):
+        tree.learn(experiment, 1, 1, flag="COMPLETED" if experiment <= n_experiments else "CRASH.txt")
+    found = [gather(tree.dir)]
+    wanted = settings()
+    with printed():
+        figure = _draw_trials(compared_searches(found, scores_of(found, wanted), "max"), wanted, Visuals())
+        figure.canvas.draw()
+    (ax,) = figure.axes
+    assert all(tick == int(tick) for tick in ax.get_xticks())
+    low, high = ax.get_xlim()
+    assert low < 1 <= n_experiments + n_unscored < high
+    assert [text.get_text() for text in ax.texts] == ([] if n_experiments else ["no run has a score"])
 
 
 def test_a_comparison_of_fewer_storage_directories_does_not_replace_the_larger_one(searches):

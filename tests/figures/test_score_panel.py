@@ -1,8 +1,9 @@
 """Scores in columns: reference lines must not press them together."""
 
 import numpy as np
+import pytest
 
-from alfred.figures.score_panel import Column, draw_columns
+from alfred.figures.score_panel import Column, draw_columns, label_spots
 from alfred.figures.style import look
 from alfred.utils.plots import create_fig
 
@@ -26,3 +27,26 @@ def test_lines_far_from_the_scores_are_told_at_the_edge_they_lie_beyond():
     assert 0.9 < low < 0.95
     assert 0.97 < high < 1.1
     assert texts == ["below: chance (0.1)", "above: 3"]
+
+
+def test_where_no_run_has_a_score_the_panel_says_so_and_has_no_scale():
+    _, ax = create_fig((1, 1))
+    draw_columns(ax, [Column("a", look(0), np.empty(0), np.nan, np.nan, np.nan)], title="ant")
+    assert [text.get_text() for text in ax.texts] == ["no run has a score"]
+    assert ax.get_yticks().size == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "rotation"),
+    [
+        (["an_algorithm_with_a_name_of_many_parts", "another_one_with_prioritized_replay"], 0),
+        (["anAlgorithmWithANameOfOneWord", "another"], 90),
+        ([f"algorithm_{at}" for at in range(12)], 90),
+    ],
+)
+def test_long_labels_stand_level_in_lines_where_no_word_is_cut_for_it_and_else_upright(labels, rotation):
+    _, ax = create_fig((1, 1))
+    label_spots(ax, labels, 1)
+    shown = ax.get_xticklabels()
+    assert {text.get_rotation() for text in shown} == {rotation}
+    assert [text.get_text().replace("\n", "") for text in shown] == labels

@@ -81,6 +81,22 @@ def test_both_figures_count_and_name_what_is_left_out(spoilt, tmp_path, read_fig
     assert "without any score: experiment 4, 5, 6, 7, 8" in read_figure(tmp_path / "performance").text
 
 
+def test_long_names_are_not_cut_off_at_the_edge_of_the_page(make_tree, tmp_path, read_figure):
+    tree = make_tree(
+        "Ju1_f7b375e_x_y_grid_z", "an_algorithm_with_a_name_of_many_parts", "a_task_of_many_words"
+    )
+    tree.learn(1, 1, 1)
+    search, scores, wanted = scored(tree)
+    draw_summary_learning(search, scores, wanted, tmp_path / "learning")
+    draw_summary_performance(search, scores, wanted, tmp_path / "performance")
+    for name in ("learning", "performance"):
+        figure = read_figure(tmp_path / name)
+        assert min(figure.left_ends()) > 0
+        assert f"{tree.fields['alg_name']} on {tree.fields['task_name']}".replace(
+            " ", ""
+        ) in figure.text.replace(" ", "")
+
+
 def test_with_the_goal_min_the_lowest_comes_first(spoilt, tmp_path, read_figure):
     search, scores, wanted = scored(spoilt, performance_goal="min")
     assert [one.experiment for one in ranked(scores)] == [1, 2, 3]

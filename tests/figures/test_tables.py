@@ -142,6 +142,15 @@ def test_latex_is_booktabs_with_as_many_cells_in_each_line():
     assert r"t\%1 & b\_2 & " in text
 
 
+def test_a_table_of_many_columns_is_set_smaller_and_its_symbols_stay_small_letters():
+    text = as_latex(table("differences"))
+    assert r"\footnotesize\setlength{\tabcolsep}{3pt}" in text
+    assert r" & \shortstack[r]{seeds that \\ would tell} \\" in text
+    assert ". p: Welch's test" in text
+    assert ". g: Hedges' effect size" in text
+    assert r"\footnotesize" not in as_latex(table("performance"))
+
+
 def test_a_table_longer_than_a_page_goes_over_pages():
     text = as_latex(table("differences", compared([f"alg{at}" for at in range(11)], ("t",))))
     assert r"\begin{longtable}" in text
