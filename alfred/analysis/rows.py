@@ -13,7 +13,7 @@ from alfred.analysis.cells import Kind, both, cells, kind_of, plain
 from alfred.analysis.gather import Run, each_run
 from alfred.analysis.scores import score_run
 from alfred.analysis.settings import EVALUATION_RUNS, Settings
-from alfred.errors import UsageError
+from alfred.errors import StorageError, UsageError
 from alfred.storage.attempts import read_attempts, read_run
 from alfred.storage.metadata import read_metadata
 
@@ -123,7 +123,16 @@ def parts(one: Published, rows: str) -> Iterator[Columns]:
 
 
 def filled(part: Columns, kinds: dict[str, Kind]) -> dict[str, Sequence[Any]]:
-    """`part` with every column of the table, each cell as its column has it."""
+    """`part` with every column of the table, each cell as its column has it.
+
+    StorageError if a column can't hold them: a run at work has recorded other kinds of values since
+    `columns_of` looked.
+    """
+    for name, values in part.items():
+        known = kinds.get(name, Kind.NOTHING)
+        if both(known, kind_of(values)) is not known:
+            run = f"{part['storage_name'][0]}/experiment{part['experiment'][0]}/seed{part['seed'][0]}"
+            raise StorageError(f"{run} began to hold another kind of {name} meanwhile: call this again")
     n_rows = max(map(len, part.values()), default=0)
     nothing = [None] * n_rows
     return {name: cells(part[name], kind) if name in part else nothing for name, kind in kinds.items()}

@@ -7,6 +7,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -162,6 +163,25 @@ def test_an_export_that_fails_leaves_nothing(kind, order, root, tmp_path):
     with pytest.raises(Interrupted):
         WRITERS[kind].export(type(made)(there, made.chosen, "steps", made.output, interrupt))
     assert [path.name for path in tmp_path.iterdir()] == ["storage"]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("late", [{"episode": [0, 2.5]}, {"episode": [0, 1], "new": ["a", "b"]}])
+def test_what_a_run_at_work_records_meanwhile_is_told_and_no_number_changes(
+    kind, late, order, root, tmp_path
+):
+    path = root / "Ju1_ppo_hill_grid_first" / "experiment1" / "seed1" / "recorders" / "late.pkl"
+
+    def record(tape):
+        recorder = Recorder(tape)
+        recorder.tape = tape
+        recorder.save(path)
+
+    record({"episode": [0], "new": [None]})
+    asked = replace(order(tmp_path / "table", rows="steps"), heard=lambda what, n: record(late))
+    with pytest.raises(StorageError, match=r"Ju1\w+/experiment1/seed1 .* (episode|new) meanwhile"):
+        WRITERS[kind].export(asked)
+    assert not (tmp_path / "table").exists()
 
 
 def test_a_folder_that_is_not_there_is_told(order, tmp_path):
