@@ -16,6 +16,7 @@ from alfred.analysis.settings import EVALUATION_RUNS, Settings
 from alfred.errors import StorageError, UsageError
 from alfred.storage.attempts import read_attempts, read_run
 from alfred.storage.metadata import read_metadata
+from alfred.storage.survey import Condition
 
 Columns = dict[str, list[Any]]
 Progress = Callable[[int], object]
@@ -156,16 +157,17 @@ def _published(storage_name: str, alg_name: str, task_name: str, run: Run, chose
     facts: dict[str, Any] = dict(zip(_IDENTITY, identity, strict=True))
     params = {name: value for name, value in run.config.items() if name not in _IDENTITY}
     facts |= {_free(name, _IDENTITY | _ENDING, "config"): value for name, value in params.items()}
-    score = score_run(run, chosen.metric, chosen.aggregation).score if run.tapes else math.nan
+    scored = score_run(run, chosen.metric, chosen.aggregation) if run.tapes else None
+    why = scored.why if scored and run.condition is Condition.COMPLETED else ""
     ending = (
         run.condition.value,
-        None if math.isnan(score) else score,
+        None if scored is None or math.isnan(scored.score) else scored.score,
         note.get("seconds"),
         note.get("host"),
         read_attempts(run.seed_dir).attempt or None,
         note.get("start"),
         note.get("end"),
-        run.problem or None,
+        run.problem or why or None,
     )
     facts |= dict(zip(_ENDING, ending, strict=True))
     try:

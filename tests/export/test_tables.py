@@ -63,6 +63,13 @@ def test_a_table_of_runs_has_a_row_for_each_with_what_is_known_of_it(order, tmp_
     assert other["alg_name"] == "sac"
 
 
+def test_a_completed_run_without_a_score_says_why(order, tmp_path):
+    csv_file.export(order(tmp_path / "runs.csv", performance_metric="eval_retrun"))
+    first, crashed, *_ = read_csv(tmp_path / "runs.csv")
+    assert (first["score"], first["problem"]) == ("", "no eval_retrun recorded")
+    assert (crashed["score"], crashed["problem"]) == ("", ""), "its state says it"
+
+
 def test_a_csv_of_steps_reads_back_bit_for_bit(order, root, tmp_path):
     outcome = csv_file.export(order(tmp_path / "steps.csv", rows="steps"))
     rows = read_csv(tmp_path / "steps.csv")
