@@ -13,9 +13,10 @@ from alfred.analysis.cells import Kind, both, cells, kind_of, plain
 from alfred.analysis.gather import Run, each_run
 from alfred.analysis.scores import score_run
 from alfred.analysis.settings import EVALUATION_RUNS, Settings
-from alfred.errors import UsageError
+from alfred.errors import StorageError, UsageError
 from alfred.storage.attempts import read_attempts, read_run
 from alfred.storage.metadata import read_metadata
+from alfred.storage.survey import Condition
 
 Columns = dict[str, list[Any]]
 Progress = Callable[[int], object]
@@ -123,7 +124,16 @@ def parts(one: Published, rows: str) -> Iterator[Columns]:
 
 
 def filled(part: Columns, kinds: dict[str, Kind]) -> dict[str, Sequence[Any]]:
-    """`part` with every column of the table, each cell as its column has it."""
+    """`part` with every column of the table, each cell as its column has it.
+
+    StorageError if a column can't hold them: a run at work has recorded other kinds of values since
+    `columns_of` looked.
+    """
+    for name, values in part.items():
+        known = kinds.get(name, Kind.NOTHING)
+        if both(known, kind_of(values)) is not known:
+            run = f"{part['storage_name'][0]}/experiment{part['experiment'][0]}/seed{part['seed'][0]}"
+            raise StorageError(f"{run} began to hold another kind of {name} meanwhile: call this again")
     n_rows = max(map(len, part.values()), default=0)
     nothing = [None] * n_rows
     return {name: cells(part[name], kind) if name in part else nothing for name, kind in kinds.items()}
@@ -147,16 +157,17 @@ def _published(storage_name: str, alg_name: str, task_name: str, run: Run, chose
     facts: dict[str, Any] = dict(zip(_IDENTITY, identity, strict=True))
     params = {name: value for name, value in run.config.items() if name not in _IDENTITY}
     facts |= {_free(name, _IDENTITY | _ENDING, "config"): value for name, value in params.items()}
-    score = score_run(run, chosen.metric, chosen.aggregation).score if run.tapes else math.nan
+    scored = score_run(run, chosen.metric, chosen.aggregation) if run.tapes else None
+    why = scored.why if scored and run.condition is Condition.COMPLETED else ""
     ending = (
         run.condition.value,
-        None if math.isnan(score) else score,
+        None if scored is None or math.isnan(scored.score) else scored.score,
         note.get("seconds"),
         note.get("host"),
         read_attempts(run.seed_dir).attempt or None,
         note.get("start"),
         note.get("end"),
-        run.problem or None,
+        run.problem or why or None,
     )
     facts |= dict(zip(_ENDING, ending, strict=True))
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from typing import TextIO
 
 from alfred.analysis.rows import columns_of, filled, parts, published
 from alfred.export.base import Order, Outcome, mixed, whole
@@ -19,7 +20,7 @@ def export(order: Order) -> Outcome:
         kinds = columns_of(order.storage_dirs, order.chosen, order.rows, order.reading)
         outcome.notes += mixed(kinds)
         with place.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
+            writer = csv.writer(_Lines(file))
             writer.writerow(kinds)
             for one in published(order.storage_dirs, order.chosen, seen=order.writing):
                 outcome.count(one)
@@ -28,3 +29,18 @@ def export(order: Order) -> Outcome:
                     writer.writerows(rows)
                     outcome.rows += len(rows)
     return outcome
+
+
+class _Lines:
+    """Writes the rows of csv's writer with the line ends of Unix.
+
+    The writer's own are `\\r\\n`: it quotes only texts that hold a letter of its line end, and a bare `\\r`
+    without quotes ends the row for whoever reads it.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str) -> None:
+        """Write one row."""
+        self._file.write(row.removesuffix("\r\n") + "\n")

@@ -7,6 +7,7 @@ import itertools
 import logging
 import math
 import os
+import posixpath
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -141,8 +142,9 @@ def _log_values(client: Any, run_id: str, one: Published, x_metric: str, left_ou
     for some in _in_batches(_params(one), _PARAMS):
         client.log_batch(run_id, params=some)
     time = _milliseconds(one.facts["start"]) or 0
+    names = _Names()
     metrics = (
-        Metric(_allowed(name), value, time, step)
+        Metric(names[name], value, time, step)
         for step, values in scalars(one, x_metric, left_out)
         for name, value in values.items()
     )
@@ -160,8 +162,9 @@ def _params(one: Published) -> Iterator[Any]:
     from mlflow.entities import Param
 
     identity = {name: one.facts[name] for name in ("alg_name", "task_name", "experiment", "seed")}
+    names = _Names()
     for name, value in (identity | one.params).items():
-        yield Param(_allowed(name), str(plain(value))[:_LONGEST])
+        yield Param(names[name], str(plain(value))[:_LONGEST])
 
 
 def _in_batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
@@ -169,9 +172,24 @@ def _in_batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
         yield batch
 
 
+class _Names(dict[str, str]):
+    """Name -> the one that it has in a run of MLflow's; two never share one."""
+
+    def __missing__(self, name: str) -> str:
+        allowed, taken = _allowed(name), set(self.values())
+        numbered = (f"{allowed[:240]}_{number}" for number in itertools.count(2))
+        candidates = itertools.chain([allowed], numbered)
+        self[name] = next(one for one in candidates if one not in taken)
+        return self[name]
+
+
 def _allowed(name: str) -> str:
-    """A name with `_` for each letter that MLflow doesn't take in names."""
-    return re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)[:250]
+    """A name with `_` for each letter that MLflow doesn't take in names, and for each slash where it would
+    not take the name as that of a file."""
+    allowed = re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)[:250] or "_"
+    if allowed.startswith(("/", "..")) or posixpath.normpath(allowed) != allowed or allowed == ".":
+        allowed = re.sub(r"^\.+", "_", allowed.replace("/", "_"))
+    return allowed
 
 
 def _milliseconds(stamp: Any) -> int | None:

@@ -32,7 +32,8 @@ def scalars(one: Published, x_metric: str, left_out: set[str]) -> Iterator[tuple
 
 def note(left_out: set[str]) -> list[str]:
     """In words what was left out."""
-    return [f"left out, since no number: {', '.join(sorted(left_out))}"] if left_out else []
+    named = ", ".join(sorted(left_out))
+    return [f"left out, since no number that a float of 64 bits holds: {named}"] if left_out else []
 
 
 def _fits(value: object) -> bool:

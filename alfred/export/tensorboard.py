@@ -6,6 +6,7 @@ write a scalar holds 32 bits.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def export(order: Order) -> Outcome:
         import tensorboardX  # noqa: F401
     except ImportError:
         raise MissingDependencyError("tensorboardX", "tensorboard", "--to tensorboard") from None
+    logging.getLogger("tensorboardX").setLevel(logging.ERROR)  # it warns of a hyper-parameter that is inf
     outcome = Outcome(order.output)
     left_out: set[str] = set()
     with whole(order.output) as place:

@@ -34,7 +34,7 @@ def tape_of(seed):
         "count": [2**53 + step for step in range(7)],
         "huge": [10**25, 1, 2, 3, 4, 5, None],
         "actions": [[step, None] for step in range(7)],
-        "word": ["a,b", 'say "x"', "line\nend", "", None, "ü", "nan"],
+        "word": ["a,b", 'say "x"', "line\nend", "", None, "bare\rü", "nan"],
     }
 
 
@@ -45,7 +45,13 @@ def lay(root, name, alg, states, tape=tape_of, n_experiments=1):
             seed_dir = storage_dir / f"experiment{experiment}" / f"seed{seed}"
             (seed_dir / ".alfred").mkdir(parents=True)
             config = {"alg_name": alg, "task_name": "hill", "desc": "grid_first", "seed": seed}
-            config |= {"lr": 0.1 * experiment, "layers": [64, seed], "clip": None, "host": "mine"}
+            config |= {
+                "lr": 0.1 * experiment,
+                "layers": [64, seed],
+                "clip": None,
+                "host": "mine",
+                "cap": math.inf,
+            }
             (seed_dir / "config.json").write_text(json.dumps(config))
             (seed_dir / "config_unique.json").write_text(json.dumps({"lr": 0.1, "seed": seed}))
             (seed_dir / state).touch()

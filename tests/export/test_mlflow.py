@@ -27,6 +27,20 @@ pytestmark = [
 ]  # the warnings are mlflow's
 NAME = "Ju1_ppo_hill_grid_first"
 LARGEST = np.finfo(np.float64).max
+ODD_NAMES = (
+    "loss/train",
+    "/lead",
+    "a//b",
+    "..",
+    "../up",
+    ".",
+    "end/",
+    "",
+    "in %",
+    "in $",
+    "x" * 260,
+    "x" * 261,
+)
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -154,6 +168,19 @@ def test_runs_are_read_back_from_a_file_bit_for_bit_and_a_second_export_adds_non
     assert (second.runs, second.rows) == (0, 0)
     assert "3 runs were there already" in second.notes
     assert {run.info.run_id for run in runs_of(client).values()} == there
+
+
+def test_names_that_mlflow_refuses_or_would_make_one_of_two_arrive_each_under_its_own(order, root, database):
+    from mlflow.tracking import MlflowClient
+
+    recorder = Recorder(ODD_NAMES)
+    recorder.write_to_tape({name: value for value, name in enumerate(ODD_NAMES)})
+    recorder.save(root / NAME / "experiment1" / "seed1" / "recorders" / "train_recorder.pkl")
+    assert target.export(order(database)).runs == 3
+    run = runs_of(MlflowClient(tracking_uri=database))["experiment1/seed1"]
+    metrics = {name: value for name, value in run.data.metrics.items() if name != "alfred.score"}
+    assert sorted(metrics.values()) == list(range(len(ODD_NAMES))), metrics
+    assert metrics["loss/train"] == 0, "a name that MLflow takes is kept"
 
 
 @pytest.mark.server

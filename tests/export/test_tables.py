@@ -7,6 +7,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -60,6 +61,13 @@ def test_a_table_of_runs_has_a_row_for_each_with_what_is_known_of_it(order, tmp_
     assert (crashed["score"], waiting["score"], waiting["attempts"]) == ("", "", "")
     assert (first["seconds"], first["attempts"]) == ("12.5", "2")
     assert other["alg_name"] == "sac"
+
+
+def test_a_completed_run_without_a_score_says_why(order, tmp_path):
+    csv_file.export(order(tmp_path / "runs.csv", performance_metric="eval_retrun"))
+    first, crashed, *_ = read_csv(tmp_path / "runs.csv")
+    assert (first["score"], first["problem"]) == ("", "no eval_retrun recorded")
+    assert (crashed["score"], crashed["problem"]) == ("", ""), "its state says it"
 
 
 def test_a_csv_of_steps_reads_back_bit_for_bit(order, root, tmp_path):
@@ -162,6 +170,25 @@ def test_an_export_that_fails_leaves_nothing(kind, order, root, tmp_path):
     with pytest.raises(Interrupted):
         WRITERS[kind].export(type(made)(there, made.chosen, "steps", made.output, interrupt))
     assert [path.name for path in tmp_path.iterdir()] == ["storage"]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("late", [{"episode": [0, 2.5]}, {"episode": [0, 1], "new": ["a", "b"]}])
+def test_what_a_run_at_work_records_meanwhile_is_told_and_no_number_changes(
+    kind, late, order, root, tmp_path
+):
+    path = root / "Ju1_ppo_hill_grid_first" / "experiment1" / "seed1" / "recorders" / "late.pkl"
+
+    def record(tape):
+        recorder = Recorder(tape)
+        recorder.tape = tape
+        recorder.save(path)
+
+    record({"episode": [0], "new": [None]})
+    asked = replace(order(tmp_path / "table", rows="steps"), heard=lambda what, n: record(late))
+    with pytest.raises(StorageError, match=r"Ju1\w+/experiment1/seed1 .* (episode|new) meanwhile"):
+        WRITERS[kind].export(asked)
+    assert not (tmp_path / "table").exists()
 
 
 def test_a_folder_that_is_not_there_is_told(order, tmp_path):

@@ -10,9 +10,10 @@ from alfred.export import tensorboard
 from alfred.utils.recorder import Recorder
 
 
-def test_every_number_is_read_back_at_its_step(order, root, tmp_path):
+def test_every_number_is_read_back_at_its_step(order, root, tmp_path, caplog):
     outcome = tensorboard.export(order(tmp_path / "logs"))
     assert outcome.runs == 3
+    assert caplog.messages == [], "an infinite hyper-parameter is no news"
     place = "Ju1_ppo_hill_grid_first/experiment1/seed1"
     events = EventAccumulator(str(tmp_path / "logs" / place), size_guidance={"tensors": 0})
     events.Reload()
