@@ -105,7 +105,7 @@ def fingerprint(pins: Path) -> str:
     """What an environment depends on: its pins, uv's, the project's metadata, the interpreter, the place."""
     files = [pins, UV_PINS, ROOT / "pyproject.toml", ROOT / "alfred" / "__init__.py", Path(__file__)]
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in files))
-    digest.update(f"{sys.executable}\n{sys.version}\n{ROOT}".encode())
+    digest.update(f"{os.path.realpath(sys.executable)}\n{sys.version}\n{ROOT}".encode())
     return digest.hexdigest()
 
 
@@ -185,5 +185,16 @@ def run(command: list[str], environment: dict[str, str]) -> None:
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
 
 
+def leave_own_environment() -> None:
+    """Go on in the interpreter that an environment of the checkout was made with, where this runs in one.
+
+    `make` in a shell that has .venv activated calls its python3, which has no pip and can't replace itself.
+    """
+    if Path(sys.prefix).resolve().parent == ROOT:
+        outside = f"{sys.base_prefix}/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+        os.execv(outside, [outside, *sys.argv])
+
+
 if __name__ == "__main__":
+    leave_own_environment()
     sys.exit(main(sys.argv[1:]))

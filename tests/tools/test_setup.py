@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -97,6 +99,32 @@ def test_the_larger_environment_of_the_tests_does_for_the_demo_too(setup, tmp_pa
     (venv / ".alfred-setup").write_text(setup.fingerprint(dev))
     setup.make_environment(venv, demo, dev)
     assert (venv / "kept").exists()
+
+
+def test_an_activated_environment_is_made_anew_by_the_interpreter_it_was_made_with(tmp_path):
+    for name in (
+        "requirements/uv.txt",
+        "pyproject.toml",
+        "alfred/__init__.py",
+        "pins.txt",
+        ".tools/uv/.pins",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    script = Path(shutil.copytree(ROOT / "tools", tmp_path / "tools")) / "setup.py"
+    uv, venv = tmp_path / ".tools" / "uv" / "bin" / "uv", tmp_path / ".venv"
+    uv.parent.mkdir()
+    # `uv venv --quiet --python INTERPRETER FOLDER` needs an interpreter that is still there.
+    uv.write_text('#!/bin/sh\ntest "$1" != venv || { test -x "$4" && mkdir "$5"; }\n')
+    uv.chmod(0o755)
+    outside = f"{sys.base_prefix}/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+    subprocess.run([outside, "-m", "venv", "--without-pip", venv], check=True)
+    command = [venv / "bin" / "python", script, ".venv", "pins.txt"]
+    made = subprocess.run(command, capture_output=True, text=True)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert [path.name for path in venv.iterdir()] == [".alfred-setup"]
+    again = subprocess.run([outside, *command[1:]], capture_output=True, text=True)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
 
 def test_the_demo_runs_with_the_versions_that_are_tested():
