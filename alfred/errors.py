@@ -77,13 +77,17 @@ class MissingDependencyError(AlfredError):
         )
 
 
+_NAMED = 20  # names that one line may tell
+
+
 def did_you_mean(wrong: str, right: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest right ones, or all of them."""
+    """The end of a message about an unknown name: the nearest right ones, or all of them if they are few."""
     names = sorted(right)
     near = difflib.get_close_matches(wrong, names, n=3, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(near) + "?"
-    return "known are " + ", ".join(names) if names else "none is known"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"known are {', '.join(names[:_NAMED])}{more}" if names else "none is known"
 
 
 def say(message: str) -> None:

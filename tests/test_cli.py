@@ -10,7 +10,7 @@ import pytest
 
 import alfred.defaults
 from alfred import cli
-from alfred.errors import NothingToDoError, StorageError, UsageError
+from alfred.errors import NothingToDoError, StorageError, UsageError, did_you_mean
 
 
 def a_parser():
@@ -228,3 +228,10 @@ def test_a_reader_that_goes_away_is_no_reason_for_a_traceback():
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait(30) == 1
+
+
+def test_of_many_known_names_a_message_tells_the_first_and_how_many_more():
+    names = [f"Ju{number}_sgd" for number in range(10, 80)]
+    assert did_you_mean("zz", names) == f"known are {', '.join(names[:20])} and 50 more"
+    assert did_you_mean("zz", names[:20]).endswith("Ju29_sgd")
+    assert did_you_mean("Ju10_sdg", names[:1]) == "did you mean Ju10_sgd?"
