@@ -17,6 +17,8 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from alfred.storage import processes
+
 _LAST, _GIVEN_UP = 2, 3
 _SLOT = struct.Struct("Q")
 
@@ -73,11 +75,12 @@ class Client:
 
     def __init__(self, functions: Mapping[str, Callable[..., Any]]) -> None:
         requests, answers = os.pipe(), os.pipe()
+        parent = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
             os.close(requests[1])
             os.close(answers[0])
-            _serve(functions, requests[0], answers[1])
+            _serve(functions, requests[0], answers[1], parent)
         os.close(requests[0])
         os.close(answers[1])
         self._requests, self._answers = requests[1], answers[0]
@@ -135,10 +138,11 @@ class Client:
                 time.sleep(0.005)
 
 
-def _serve(functions: Mapping[str, Callable[..., Any]], requests: int, answers: int) -> None:
+def _serve(functions: Mapping[str, Callable[..., Any]], requests: int, answers: int, parent: int) -> None:
     """In the process itself: until nobody asks any more."""
     code = 1
     try:
+        processes.die_with_parent(parent)  # in a race nobody hears that the one who asked is gone
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for who asks
         with os.fdopen(requests, "rb") as lines:
             for line in lines:

@@ -105,8 +105,10 @@ def _remove_temporary(path: Path) -> None:
     summary = path.parent.parent / "summary"
     if path.name.startswith(".summary.ready.") and not summary.exists():
         os.rename(path, summary)
-    else:
-        files.remove_tree(path)
+        return
+    files.remove_tree(path)
+    if os.path.lexists(path):
+        raise StorageError("somebody still writes to it or has a file in it open: call this again later")
 
 
 # What waits under a temporary name may belong to a laying or a swap, so those come first; a lease goes after

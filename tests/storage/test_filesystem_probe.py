@@ -2,12 +2,15 @@
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from alfred.storage import probe_calls
+from alfred.storage import probe_calls, processes
 from alfred.storage.filesystem_probe import Extent, measure
 from alfred.storage.probe_clients import Client, Meeting, ProbeError
 
@@ -150,3 +153,31 @@ def test_a_handle_that_is_void_says_that_a_removed_file_is_gone(tmp_path, monkey
         patched.setattr(probe_calls, "SIGHTS", [(probe_calls.STAMP, probe_calls.BY_NAME)])
         with pytest.raises(OSError, match="stale"):
             calls["watch"]([[True, 0]], True, 0.0)
+
+
+# One that never returns, as a race that is still going on.
+ASKS = """
+import os, time
+from alfred.storage.probe_clients import Client
+def race():
+    print(os.getpid(), flush=True)
+    while True:
+        pass
+client = Client({"race": race})
+client.begin("race")
+client.result(600.0)
+"""
+
+
+def test_a_killed_doctor_takes_its_processes_along_so_that_nothing_is_written_any_more():
+    with subprocess.Popen([sys.executable, "-c", ASKS], stdout=subprocess.PIPE, text=True) as doctor:
+        racer = int(doctor.stdout.readline())
+        token = processes.start_token(racer)
+        doctor.send_signal(signal.SIGKILL)
+        doctor.wait()
+        end = time.monotonic() + 60
+        while (left := processes.start_token(racer)) == token and time.monotonic() < end:
+            time.sleep(0.01)
+        if left == token:
+            os.kill(racer, signal.SIGKILL)
+        assert left != token

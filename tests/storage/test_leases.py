@@ -52,7 +52,7 @@ def stamp(storage_dir, owner):
     return (leases.owners_dir(storage_dir) / owner).stat().st_mtime_ns
 
 
-def wait_until(true, limit=20.0):
+def wait_until(true, limit=60.0):
     end = time.monotonic() + limit
     while not true():
         assert time.monotonic() < end, "it never came true"

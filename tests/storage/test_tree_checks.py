@@ -360,6 +360,19 @@ def test_the_only_summary_there_is_comes_back_from_its_temporary_name(root, stor
     assert kinds(root) == []
 
 
+def test_what_could_not_be_removed_whole_is_not_called_mended(root, storage_dir, child):
+    def die_while_somebody_on_nfs_has_a_file_open():
+        folder = files.temporary_name(storage_dir / "alfred-doctor")
+        folder.mkdir()
+        (folder / ".nfs0000000000c0ffee").touch()
+        os.kill(os.getpid(), 9)
+
+    assert child(die_while_somebody_on_nfs_has_a_file_open) == -9
+    told = []
+    mend(looked_at(root).damages, Leases(this_process()), lambda damage, error: told.append(error))
+    assert told == ["somebody still writes to it or has a file in it open: call this again later"]
+
+
 def test_a_storage_directory_alone_is_looked_at_without_its_root(root, storage_dir, damage):
     damage(Kind.LAYING_DOUBT)
     damage(Kind.BARE)
