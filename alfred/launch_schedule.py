@@ -310,17 +310,16 @@ def _check_choice(
 ) -> None:
     """UsageError when `--experiments` and `--seeds`, as given and as read, select no run of those that are
     there; a notice of single numbers that are not there."""
+    from alfred.launchers.base import is_selected
     from alfred.search.wording import joined, ranges
     from alfred.storage.survey import seed_dirs
 
     options = [f"--{name} {given[name]}" for name in _CHOICES if given[name]]
     if not options:
         return
-    there = [run[:2] for path in storage_dirs for run in seed_dirs(path)]
+    there = [(experiment, seed) for path in storage_dirs for experiment, seed, _ in seed_dirs(path)]
     wanted = [chosen[name] for name in _CHOICES]
-    if there and not any(
-        all(some is None or number in some for number, some in zip(run, wanted, strict=True)) for run in there
-    ):
+    if there and not any(is_selected(*run, *wanted) for run in there):
         experiments, seeds = (ranges(numbers) for numbers in zip(*there, strict=True))
         raise UsageError(
             f"{' '.join(options)}: there is no such run in {joined(path.name for path in storage_dirs)}; "

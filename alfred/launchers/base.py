@@ -50,9 +50,14 @@ class LaunchPlan:
 
     def takes(self, experiment: int, seed: int) -> bool:
         """Whether a run of these numbers is among those selected."""
-        return (self.experiments is None or experiment in self.experiments) and (
-            self.seeds is None or seed in self.seeds
-        )
+        return is_selected(experiment, seed, self.experiments, self.seeds)
+
+
+def is_selected(
+    experiment: int, seed: int, experiments: frozenset[int] | None, seeds: frozenset[int] | None
+) -> bool:
+    """Whether a run of these numbers is among those of `--experiments` and `--seeds`; None selects all."""
+    return (experiments is None or experiment in experiments) and (seeds is None or seed in seeds)
 
 
 @dataclass

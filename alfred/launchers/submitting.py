@@ -12,7 +12,7 @@ from typing import Any
 import alfred.defaults
 from alfred.errors import LaunchError, UsageError
 from alfred.launchers import slurm
-from alfred.launchers.base import LaunchReport
+from alfred.launchers.base import LaunchReport, is_selected
 from alfred.launchers.slurm import Batch, SlurmOptions
 from alfred.launchers.watching import watch
 from alfred.storage import scheduler, submissions
@@ -113,8 +113,7 @@ def count_waiting(
     return sum(
         run.baton is not None
         and run.baton.state is State.WAITING
-        and (experiments is None or run.experiment in experiments)
-        and (seeds is None or run.seed in seeds)
+        and is_selected(run.experiment, run.seed, experiments, seeds)
         for storage_dir in storage_dirs
         for run in survey(storage_dir)
     )
