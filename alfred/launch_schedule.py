@@ -255,11 +255,11 @@ def _start_again(report: LaunchReport, plan: LaunchPlan, most: int) -> None:
             f"no run begins: it would need {needed:.0f} s, more than this job had; give a longer --time"
         )
         print(report.passed_over[-1])
-    elif problem := scheduler.requeue(os.environ):
-        report.passed_over.append(f"the job could not be started again: {problem}")
-        print(report.passed_over[-1])
     else:
-        print("runs still wait: this job starts again")
+        print("runs still wait: this job starts again", flush=True)  # SLURM ends it before it could say more
+        if problem := scheduler.requeue(os.environ):
+            report.passed_over.append(f"the job could not be started again: {problem}")
+            print(report.passed_over[-1])
 
 
 @contextlib.contextmanager

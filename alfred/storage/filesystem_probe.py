@@ -15,7 +15,7 @@ from typing import Any
 
 from alfred import files
 from alfred.storage import probe_calls
-from alfred.storage.probe_clients import Client, Meeting, ProbeError
+from alfred.storage.probe_clients import Client, Meeting, NoAnswerError, ProbeError
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,8 @@ class _Probe:
             self._ask(self._writer, "make")
         except ProbeError as error:
             self._found.refused = str(error)
+            if isinstance(error, NoAnswerError):
+                self._remove()
             return self._found
         try:
             self._measure()
@@ -206,20 +208,25 @@ class _Probe:
             self._found.failures[name] = str(error)
 
     def _ask(self, client: Client, name: str, *arguments: Any) -> Any:
+        left = self._time_left()
         client.begin(name, *arguments)
-        return self._answer(client)
+        return self._answer(client, left)
 
-    def _answer(self, client: Client) -> Any:
+    def _answer(self, client: Client, limit: float) -> Any:
+        return client.result(limit, lambda: self._waiting(self._doing))
+
+    def _time_left(self) -> float:
+        """Raises ProbeError when there is none."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise ProbeError(f"the time of {self._extent.total:g} s was over")
-        return client.result(left, lambda: self._waiting(self._doing))
+        return left
 
     def _race(self, kind: str) -> Race:
         self._meeting.clear()
         for client in (self._writer, self._looker):
             client.begin("race", kind, self._extent.rounds, self._extent.race)
-        told = [self._answer(client) for client in (self._writer, self._looker)]
+        told = [self._answer(client, self._time_left()) for client in (self._writer, self._looker)]
         for pause in (1.0, 1.0, 0.0):  # a listing may be late; what is missing in three of them is missing
             race = referee(kind, told, self._ask(self._writer, "names_of", kind))
             if not race.lost:

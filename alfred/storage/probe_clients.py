@@ -27,6 +27,10 @@ class ProbeError(Exception):
     """A measurement could not be made; the message says why, in few words."""
 
 
+class NoAnswerError(ProbeError):
+    """There was no answer in time: what was asked for may happen yet."""
+
+
 class Meeting:
     """Where two processes wait for one another, in shared memory: quicker than any pipe."""
 
@@ -96,14 +100,14 @@ class Client:
     def result(self, limit: float, waiting: Callable[[], object] = lambda: None) -> Any:
         """What the function begun last returned. `waiting()` is called several times a second meanwhile.
 
-        ProbeError for what it raised, when the process died and when there is no answer within `limit`
-        seconds.
+        ProbeError for what it raised and when the process died, NoAnswerError when there is none within
+        `limit` seconds.
         """
         end = time.monotonic() + limit
         while True:
             line = self._line(end, waiting)
             if not line:
-                raise ProbeError(f"no answer within {limit:.3g} s")
+                raise NoAnswerError(f"no answer within {limit:.3g} s")
             number, value, error = json.loads(line)
             if number != self._asked:
                 continue  # of a call that nobody waits for any more

@@ -86,6 +86,17 @@ def test_when_the_time_is_over_what_is_missing_is_said(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_what_a_slow_disk_has_made_when_the_time_is_over_is_removed(tmp_path, monkeypatch):
+    def slow(path, mode=0o777, mkdir=os.mkdir):
+        mkdir(path, mode)
+        time.sleep(1.0)
+
+    monkeypatch.setattr(os, "mkdir", slow)
+    found = measure(tmp_path, tmp_path, Extent(rounds=5, race=0.1, patience=0.1, total=0.5))
+    assert "no answer within" in found.refused
+    assert os.listdir(tmp_path) == []
+
+
 def test_an_interrupted_probe_removes_what_it_made(tmp_path):
     def interrupt(doing):
         if "rename" in doing:
