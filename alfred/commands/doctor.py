@@ -232,13 +232,12 @@ def _tree_findings(look: _Look) -> list[Finding]:
 
 def _this_machine() -> list[Finding]:
     """The programs that alfred needs, and whether this is a project's folder; nothing is imported for it."""
+    from alfred.launchers.environment import usable_cores
     from alfred.storage.diagnosis import Finding, Level
 
     findings = [Finding("python", Level.OK, f"{sys.version.split()[0]}, {sys.executable}"), _git()]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    findings.append(
-        Finding("cores", Level.OK, str(cores), "as many runs as --n_processes auto takes at once")
-    )
+    cores = str(usable_cores())
+    findings.append(Finding("cores", Level.OK, cores, "as many runs as --n_processes auto takes at once"))
     if (Path.cwd() / "main.py").is_file():
         return [*findings, Finding("project", Level.OK, f"main.py in {Path.cwd()}")]
     meaning = "no main.py here: the other commands are called from the folder that holds it"

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from alfred.errors import UsageError
+from alfred.launchers import control_groups
 
 _MOST = 4096  # of one machine
 _ID = re.compile(r"[0-9]+|(GPU|MIG)-.+")
@@ -16,10 +17,12 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def usable_cores() -> int:
-    """The cores that this process may use: what a scheduler or taskset left it of the machine's."""
+    """The cores that this process may use: what taskset, a container or a scheduler left it of them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     given = os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("SLURM_CPUS_ON_NODE", "")
-    return min(cores, int(given)) if given.isdecimal() and int(given) > 0 else cores
+    if given.isdecimal() and int(given) > 0:
+        cores = min(cores, int(given))
+    return min(cores, control_groups.cores() or cores)
 
 
 def thread_variables(threads: int | None, n_processes: int, environ: Mapping[str, str]) -> dict[str, str]:

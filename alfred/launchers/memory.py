@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
+from alfred.launchers import control_groups
 from alfred.storage import processes
 
 _MOST_RECORDS = 200_000  # of the kernel's log; each is read by a call of its own
@@ -27,17 +27,17 @@ class Memory:
     """
 
     def __init__(
-        self, groups: str = "/sys/fs/cgroup", mine: str = "/proc/self/cgroup", log: str = "/dev/kmsg"
+        self, groups: str = control_groups.MOUNTED, mine: str = control_groups.MINE, log: str = "/dev/kmsg"
     ) -> None:
         self._log = log
         self._explained = 0
-        self._folders = _folders(groups, mine)
+        self._folders = control_groups.folders("memory", groups, mine)
 
     def kills(self) -> int:
         """How often the kernel has killed in this control group for want of memory; 0 if it isn't known."""
         for folder in self._folders[:1]:
             for name in ("memory.events", "memory.oom_control"):  # version 2, version 1
-                found = re.search(r"^oom_kill (\d+)$", _text(folder / name), re.MULTILINE)
+                found = re.search(r"^oom_kill (\d+)$", control_groups.text(folder / name), re.MULTILINE)
                 if found:
                     return int(found[1])
         return 0
@@ -61,7 +61,7 @@ class Memory:
             int(text)
             for folder in self._folders
             for name in ("memory.max", "memory.limit_in_bytes")
-            if (text := _text(folder / name).strip()).isdecimal()
+            if (text := control_groups.text(folder / name).strip()).isdecimal()
         ]
         least = min(limits, default=_NO_LIMIT)
         return least if least < _NO_LIMIT else None
@@ -84,23 +84,6 @@ def of_machine() -> int | None:
         return None
 
 
-def _folders(groups: str, mine: str) -> list[Path]:
-    """The folder of this process's control group for memory, then those above it; none if there is none."""
-    for line in _text(Path(mine)).splitlines():
-        number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        version_1 = "memory" in controllers.split(",")
-        if not version_1 and number != "0":
-            continue
-        top = Path(groups, "memory") if version_1 else Path(groups)
-        own = top / path.lstrip("/")
-        if not own.is_dir():  # in a container that sees its own group as the topmost
-            own = top
-        if any((own / name).exists() for name in ("memory.events", "memory.oom_control")):
-            return [own, *(folder for folder in own.parents if folder.is_relative_to(top))]
-    return []
-
-
 def _records(log: str) -> Iterator[bytes]:
     """What the kernel's log holds, if it may be read."""
     try:
@@ -120,10 +103,3 @@ def _records(log: str) -> Iterator[bytes]:
         return
     finally:
         os.close(handle)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""

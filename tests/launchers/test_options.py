@@ -81,7 +81,7 @@ def test_the_function_behind_the_command_wants_a_sensible_number_of_processes(n_
 
 def test_threads_are_divided_and_what_is_set_stays():
     cores = usable_cores()
-    assert cores == len(os.sched_getaffinity(0))
+    assert 1 <= cores <= len(os.sched_getaffinity(0))
     assert thread_variables(None, 1, {}) == dict.fromkeys(THREADS, str(cores))
     assert thread_variables(None, 10 * cores, {}) == dict.fromkeys(THREADS, "1")
     assert thread_variables(3, 8, {"MKL_NUM_THREADS": "7"}) == {
