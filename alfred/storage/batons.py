@@ -15,7 +15,7 @@ from pathlib import Path
 
 from alfred import files
 from alfred.errors import OvertakenError
-from alfred.storage import attempts, reset
+from alfred.storage import attempts, peek, reset
 from alfred.storage.flags import (
     COMPLETED_BATON,
     CRASHED_BATON,
@@ -301,11 +301,10 @@ def _was_done(seed_dir: Path, target: Baton, owner: str) -> bool:
     """Whether the first line of a flag names this owner and the run is its own: then the rename was done and
     its answer lost. The flag alone proves nothing: it may be another's, into which we just wrote."""
     try:
-        with open(seed_dir / target.name, "rb") as file:
-            named = owner.encode() in file.readline(1000).split()
+        first_line = peek.start_of(seed_dir / target.name, 1000).data.partition(b"\n")[0]
     except OSError:
         return False
-    return named and attempts.read_run(seed_dir).get("owner", owner) == owner
+    return owner.encode() in first_line.split() and attempts.read_run(seed_dir).get("owner", owner) == owner
 
 
 def _write_into(seed_dir: str | Path, baton: Baton, text: str) -> None:
