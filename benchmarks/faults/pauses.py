@@ -95,9 +95,7 @@ class Pauses:
 
     def end_all(self) -> None:
         """Leave no process behind, whatever ended the round."""
-        for pid in self.stopped:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+        self.wake_all()
         for process in self.old:
             if process.poll() is None:
                 process.terminate()
@@ -127,8 +125,13 @@ class Pauses:
 
     def go_on(self) -> None:
         (self.client.folder / "go_on").touch()
+        self.wake_all()
+
+    def wake_all(self) -> None:
+        """A launcher that wakes to find that its runs were taken over may end them before they wake."""
         for pid in self.stopped:
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def report(self, process: subprocess.Popen[str]) -> Mapping[str, int]:
         """What a launcher said in the end; nothing done when it said nothing."""
