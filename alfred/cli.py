@@ -138,12 +138,16 @@ def add_log_level(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def confirm(text: str, ask: bool = True) -> bool:
-    """Show `text`, what is about to happen, and wait for y or n if `ask`; False when the answer is n.
+def confirm(text: str, ask: bool = True, *, dry_run: bool = False) -> bool:
+    """Show `text`, what is about to happen, and wait for y or n if `ask`; False when the answer is n, and in
+    a dry run.
 
     Raises UsageError when the input ends before an answer.
     """
     print(text)
+    if dry_run:
+        print("Dry run: nothing was made.")
+        return False
     while ask:
         try:
             answer = input("Go on? [y/n] ").strip().lower()
@@ -215,6 +219,14 @@ def whole_number(word: str) -> int:
 def notice(text: str) -> None:
     """Say on stderr, in one line, what does not end the command."""
     say(f"notice: {text}")
+
+
+def next_launch(selection: Sequence[str], root_dir: str | Path | None) -> str:
+    """The line that tells what to type next; `selection` are the options that name what was laid."""
+    import shlex
+
+    root = [] if root_dir is None else ["--root_dir", str(root_dir)]
+    return f"Next: {shlex.join(['alfred', 'launch', *selection, *root])}"
 
 
 @contextlib.contextmanager

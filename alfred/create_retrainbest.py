@@ -6,20 +6,17 @@ import argparse
 import contextlib
 import math
 import os
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alfred import cli
+from alfred import adding_seeds, cli
 from alfred.errors import AlfredError, NothingToDoError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from alfred.search.retrain import Retrain
-
-_MOST_SEEDS = 1_000_000
 
 
 @dataclass
@@ -148,8 +145,8 @@ def _door(options: argparse.Namespace) -> int:
 
 def _check_request(n_retrain_seeds: int, factor: float, add_seeds: int | None) -> None:
     for name, count in (("--n_retrain_seeds", n_retrain_seeds), ("--add_seeds", add_seeds)):
-        if count is not None and not 0 < count < _MOST_SEEDS:
-            raise UsageError(f"{name} is {count}: give a whole number from 1 on")
+        if count is not None:
+            adding_seeds.check_number(name, count)
     if not (factor > 0 and math.isfinite(factor)):
         raise UsageError(f"--train_time_factor is {factor}: give a number above 0")
 
@@ -328,10 +325,8 @@ def _tell(report: RetrainReport, root_dir: str | Path | None) -> None:
         print(line)
     if report.made and report.list_file is None:
         print("No list was written: which schedule the search belongs to can't be told")
-    for words in _selections(report):
-        if root_dir is not None:
-            words += ["--root_dir", str(root_dir)]
-        print(f"Next: {shlex.join(['alfred', 'launch', *words])}")
+    for selection in _selections(report):
+        print(cli.next_launch(selection, root_dir))
 
 
 def _raise_the_reason(passed_over: Sequence[AlfredError]) -> None:
