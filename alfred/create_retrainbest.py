@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alfred import adding_seeds, cli
-from alfred.errors import AlfredError, NothingToDoError, StorageError, UsageError
+from alfred.errors import AlfredError, NothingToDoError, StorageError, UsageError, say
 
 if TYPE_CHECKING:
     from alfred.search.retrain import Retrain
@@ -317,24 +317,19 @@ def _the_one(search_dir: Path, retrains: Sequence[Path]) -> Path:
 
 def _tell(report: RetrainReport, root_dir: str | Path | None) -> None:
     """Print what was done, what was not, and what to type next."""
-    if report.passed_over and not (report.made or report.there or report.added_to):
-        _raise_the_reason(report.passed_over)
+    some_left = report.made or report.there or report.added_to
+    if len(report.passed_over) == 1 and not some_left:
+        raise report.passed_over[0]
     for error in report.passed_over:
-        print(f"alfred: {error}: passed over", file=sys.stderr)
+        say(f"{error}: passed over")
+    if report.passed_over and not some_left:
+        raise NothingToDoError("nothing was made: every search was passed over, see above")
     for line in report.lines:
         print(line)
     if report.made and report.list_file is None:
         print("No list was written: which schedule the search belongs to can't be told")
     for selection in _selections(report):
         print(cli.next_launch(selection, root_dir))
-
-
-def _raise_the_reason(passed_over: Sequence[AlfredError]) -> None:
-    if len(passed_over) == 1:
-        raise passed_over[0]
-    for error in passed_over:
-        print(f"alfred: {error}: passed over", file=sys.stderr)
-    raise NothingToDoError("nothing was made: every search was passed over, see above")
 
 
 def _selections(report: RetrainReport) -> list[list[str]]:
