@@ -2,7 +2,7 @@
 
 import sys
 
-from alfred.cli import main
+from alfred.umbrella import main
 
 if __name__ == "__main__":
     sys.exit(main())

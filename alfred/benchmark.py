@@ -291,7 +291,7 @@ def _gather(
             scores = scores_of(search, wanted, evaluate)
         compared.searches.append(search)
         compared.scores.append(scores)
-        for line in without_score(compared.scores[-1]):
+        for line in without_score(scores):
             cli.notice(f"{search.name}, without a score, {line}")
     if not compared.searches:
         raise NothingToDoError("there is nothing to compare: no run has completed in what was asked for")

@@ -1,4 +1,4 @@
-"""What the doors share: options, confirmation, exit statuses, and the umbrella `alfred <command>`.
+"""What the doors share: options, confirmation, notices and exit statuses.
 
 A door is a module with `parser() -> Parser` and `main(argv=None) -> int`, which returns
 `cli.run(door, parser(), argv)`; `door(options)` returns the exit status. Heavy modules are imported inside
@@ -9,57 +9,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import io
 import os
 import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import alfred
 import alfred.defaults
-from alfred.errors import (
-    AlfredError,
-    MissingDependencyError,
-    NothingToDoError,
-    UsageError,
-    did_you_mean,
-    say,
-)
+from alfred.errors import AlfredError, NothingToDoError, UsageError, did_you_mean, say
 
 DONE, NOT_ALL_DONE, MISTAKE, NOTHING_WORKED_ON, INTERRUPTED = 0, 1, 2, 3, 130
 _LONGEST_RANGE = 1_000_000
-
-
-@dataclass(frozen=True)
-class Command:
-    """One word of the umbrella: the module behind it and what it is for."""
-
-    module: str
-    purpose: str
-
-
-COMMANDS = {
-    "prepare": Command("alfred.prepare_schedule", "lay the directories of a search"),
-    "launch": Command("alfred.launch_schedule", "run what waits, on this machine"),
-    "clean": Command("alfred.clean_interrupted", "put runs whose process died back to waiting"),
-    "plot": Command("alfred.make_plot_arrays", "draw every run of a storage directory as a small plot"),
-    "retrain": Command("alfred.create_retrainbest", "prepare the best of a search again, with more seeds"),
-    "benchmark": Command("alfred.benchmark", "summarize searches and compare them, or compare models"),
-    "sync": Command("alfred.sync_wandb", "upload offline W&B runs"),
-    "copy": Command("alfred.copy_config", "prepare the runs of a search again, with parameters changed"),
-    "update": Command("alfred.update_config_unique", "bring config_unique.json in line with config.json"),
-    "export": Command("alfred.commands.export", "what was recorded as tables, for TensorBoard, for MLflow"),
-    "cancel": Command("alfred.commands.cancel", "end the jobs of a search on a cluster"),
-    "status": Command("alfred.commands.status", "show what waits, runs, has ended and has crashed"),
-    "doctor": Command(
-        "alfred.commands.doctor", "check the file system and the storage tree, mend what is safe"
-    ),
-}
 
 
 class HelpFormatter(argparse.HelpFormatter):
@@ -175,12 +138,16 @@ def add_log_level(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def confirm(text: str, ask: bool = True) -> bool:
-    """Show `text`, what is about to happen, and wait for y or n if `ask`; False when the answer is n.
+def confirm(text: str, ask: bool = True, *, dry_run: bool = False) -> bool:
+    """Show `text`, what is about to happen, and wait for y or n if `ask`; False when the answer is n, and in
+    a dry run.
 
     Raises UsageError when the input ends before an answer.
     """
     print(text)
+    if dry_run:
+        print("Dry run: nothing was made.")
+        return False
     while ask:
         try:
             answer = input("Go on? [y/n] ").strip().lower()
@@ -254,6 +221,14 @@ def notice(text: str) -> None:
     say(f"notice: {text}")
 
 
+def next_launch(selection: Sequence[str], root_dir: str | Path | None) -> str:
+    """The line that tells what to type next; `selection` are the options that name what was laid."""
+    import shlex
+
+    root = [] if root_dir is None else ["--root_dir", str(root_dir)]
+    return f"Next: {shlex.join(['alfred', 'launch', *selection, *root])}"
+
+
 @contextlib.contextmanager
 def waiting_for(whom: str) -> Iterator[None]:
     """Around a question that is answered at once as a rule: say whose answer is awaited if it is not."""
@@ -296,60 +271,6 @@ def run(
         return _complain(f"{place}{error.strerror or error}: check the path and its permissions", MISTAKE)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The umbrella `alfred <command> ...`; returns the exit status. Imports only the command's module."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words and words[0] in COMMANDS and sys.platform != "win32":
-        door = importlib.import_module(COMMANDS[words[0]].module)
-        status: int = door.main(words[1:])
-        return status
-    return run(_umbrella, parser(), words if words[:1] and words[0].startswith("-") else words[:1])
-
-
-def parser() -> Parser:
-    """The parser of `alfred` itself, for what comes without a command."""
-    width = max(map(len, COMMANDS))
-    listing = "\n".join(f"  {name:<{width}}  {command.purpose}" for name, command in COMMANDS.items())
-    umbrella = new_parser(
-        "",
-        "Hyper-parameter searches as directories that any number of processes work through.",
-        f"commands, called from the folder that holds main.py:\n{listing}\n\n"
-        "`alfred <command> --help` explains a command and its options.",
-    )
-    umbrella.usage = "alfred [-h] [--version] <command> ..."
-    umbrella.add_argument("--version", action="version", version=f"alfred {alfred.__version__}")
-    umbrella.add_argument(
-        "--print_completion",
-        choices=("bash", "zsh"),
-        help="print a script that completes commands and options in this shell",
-    )
-    umbrella.add_argument("command", nargs="?", help=argparse.SUPPRESS)
-    return umbrella
-
-
-def _umbrella(options: argparse.Namespace) -> int:
-    if options.print_completion:
-        print(_completion(options.print_completion))
-        return DONE
-    if options.command:
-        raise UsageError(f"unknown command {options.command!r}: {did_you_mean(options.command, COMMANDS)}")
-    parser().print_help()
-    return MISTAKE
-
-
-def _completion(shell: str) -> str:
-    try:
-        import shtab
-    except ImportError:
-        raise MissingDependencyError("shtab", "completion", "--print_completion") from None
-    umbrella = new_parser("", "")
-    commands = umbrella.add_subparsers()
-    for name, command in COMMANDS.items():
-        door = importlib.import_module(command.module)
-        commands.add_parser(name, parents=[door.parser()], add_help=False, help=command.purpose)
-    return str(shtab.complete(umbrella, shell))
-
-
 def _boolean(word: str) -> bool:
     from alfred.utils.config import parse_bool
 
@@ -377,7 +298,3 @@ def _leave_quietly() -> int:
     # Who reads our output has gone; what is still buffered must not complain again at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return NOT_ALL_DONE
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -72,11 +71,7 @@ def copy_config(
     laying.recover(root)
     plans = [plan_copy(source, request) for source in there]
     _check_storage_names(root, plans)
-    summary = _summary(root, plans, request)
-    if dry_run:
-        print(f"{summary}\nDry run: nothing was made.")
-        return CopyReport((), passed_over)
-    if not cli.confirm(summary, ask_for_validation):
+    if not cli.confirm(_summary(root, plans, request), ask_for_validation, dry_run=dry_run):
         return CopyReport((), passed_over)
     names = lay_copies(root, [_with_pictures(plan) for plan in plans], list_file)
     for name, plan in zip(names, plans, strict=True):
@@ -199,9 +194,7 @@ def _with_pictures(plan: PlannedCopy) -> Copy:
 def _next_step(names: Sequence[str], list_file: Path | None, root_dir: str | Path | None) -> str:
     """What launches the copies; a list names them all, beside their sources."""
     words = ["--storage_name", *names] if list_file is None else ["--from_file", os.path.relpath(list_file)]
-    if root_dir is not None:
-        words += ["--root_dir", str(root_dir)]
-    return f"Next: {shlex.join(['alfred', 'launch', *words])}"
+    return cli.next_launch(words, root_dir)
 
 
 if __name__ == "__main__":

@@ -6,20 +6,17 @@ import argparse
 import contextlib
 import math
 import os
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alfred import cli
-from alfred.errors import AlfredError, NothingToDoError, StorageError, UsageError
+from alfred import adding_seeds, cli
+from alfred.errors import AlfredError, NothingToDoError, StorageError, UsageError, say
 
 if TYPE_CHECKING:
     from alfred.search.retrain import Retrain
-
-_MOST_SEEDS = 1_000_000
 
 
 @dataclass
@@ -148,8 +145,8 @@ def _door(options: argparse.Namespace) -> int:
 
 def _check_request(n_retrain_seeds: int, factor: float, add_seeds: int | None) -> None:
     for name, count in (("--n_retrain_seeds", n_retrain_seeds), ("--add_seeds", add_seeds)):
-        if count is not None and not 0 < count < _MOST_SEEDS:
-            raise UsageError(f"{name} is {count}: give a whole number from 1 on")
+        if count is not None:
+            adding_seeds.check_number(name, count)
     if not (factor > 0 and math.isfinite(factor)):
         raise UsageError(f"--train_time_factor is {factor}: give a number above 0")
 
@@ -320,26 +317,19 @@ def _the_one(search_dir: Path, retrains: Sequence[Path]) -> Path:
 
 def _tell(report: RetrainReport, root_dir: str | Path | None) -> None:
     """Print what was done, what was not, and what to type next."""
-    if report.passed_over and not (report.made or report.there or report.added_to):
-        _raise_the_reason(report.passed_over)
+    some_left = report.made or report.there or report.added_to
+    if len(report.passed_over) == 1 and not some_left:
+        raise report.passed_over[0]
     for error in report.passed_over:
-        print(f"alfred: {error}: passed over", file=sys.stderr)
+        say(f"{error}: passed over")
+    if report.passed_over and not some_left:
+        raise NothingToDoError("nothing was made: every search was passed over, see above")
     for line in report.lines:
         print(line)
     if report.made and report.list_file is None:
         print("No list was written: which schedule the search belongs to can't be told")
-    for words in _selections(report):
-        if root_dir is not None:
-            words += ["--root_dir", str(root_dir)]
-        print(f"Next: {shlex.join(['alfred', 'launch', *words])}")
-
-
-def _raise_the_reason(passed_over: Sequence[AlfredError]) -> None:
-    if len(passed_over) == 1:
-        raise passed_over[0]
-    for error in passed_over:
-        print(f"alfred: {error}: passed over", file=sys.stderr)
-    raise NothingToDoError("nothing was made: every search was passed over, see above")
+    for selection in _selections(report):
+        print(cli.next_launch(selection, root_dir))
 
 
 def _selections(report: RetrainReport) -> list[list[str]]:

@@ -14,12 +14,10 @@ from alfred import cli, launch_options
 from alfred.errors import NothingToDoError, UsageError
 
 if TYPE_CHECKING:
-    from alfred.launchers.base import Hooks, Launcher, LaunchPlan, LaunchReport
+    from alfred.launchers.base import Hooks, Launcher, LaunchReport
     from alfred.launchers.ray import RayOptions
     from alfred.launchers.slurm import SlurmOptions
-    from alfred.launchers.walltime import WallTime
     from alfred.storage.owners import Owner
-
 
 _CHOICES = ("experiments", "seeds")
 _TAKEN_AS_THEY_ARE = ("order", "use_pbar", "timeout", "grace", "log_level", "max_identical_crashes")
@@ -109,13 +107,17 @@ def _door(options: argparse.Namespace) -> int:
 
 def _launch_here(given: Mapping[str, Any]) -> LaunchReport:
     """Do it on this machine; `given` are the arguments of `launch_schedule` by name."""
+    import alfred.defaults
+    from alfred.launchers import environment, walltime
     from alfred.launchers.base import LaunchPlan
     from alfred.storage.owners import this_process
     from alfred.utils.directory_tree import get_root
 
     _check_in_process(given["in_process"], given["n_processes"], given["timeout"])
     only: dict[str, Any] = {name: cli.numbers(f"--{name}", given[name]) for name in _CHOICES}
-    environments = _environments(given["n_processes"], given["gpus"], given["threads_per_run"])
+    environments = environment.of_slots(
+        given["n_processes"], given["gpus"], given["threads_per_run"], os.environ
+    )
     owner = this_process()
     with _loaded(given["start_method"], given["in_process"], environments[0], owner) as runner:
         storage_dirs, passed_over = _select(given)
@@ -129,12 +131,21 @@ def _launch_here(given: Mapping[str, Any]) -> LaunchReport:
             max_runs=given["n_experiments_per_proc"],
             **only,
             **{name: given[name] for name in _TAKEN_AS_THEY_ARE},
-            walltime=_walltime(storage_dirs, given["signal_delay"], given["min_time_left"]),
+            walltime=walltime.of_this_job(
+                os.environ,
+                storage_dirs,
+                given["signal_delay"],
+                given["min_time_left"],
+                resumes=alfred.defaults.DEFAULT_RESUME_FROM_CHECKPOINTS,
+            ),
         )
         _check_choice(storage_dirs, only, given)
         report = runner.launch(plan, _hooks())
     report.passed_over += passed_over
-    _start_again(report, plan, given["requeue"] or 0)
+    if report.out_of_time:
+        from alfred.launchers.starting_again import start_again
+
+        start_again(report, plan, given["requeue"] or 0)
     return report
 
 
@@ -143,29 +154,15 @@ def _check_in_process(in_process: bool, n_processes: int | str, timeout: float |
         raise UsageError("--in_process does one run after the other: leave out --timeout and --n_processes")
 
 
-def _environments(n_processes: int | str, gpus: str | None, threads: int | None) -> list[dict[str, str]]:
-    """What each process gets of this machine."""
-    from alfred.launchers import environment
-
-    if n_processes == "auto":
-        slots = environment.usable_cores()
-    elif str(n_processes).isdecimal() and int(n_processes) > 0:
-        slots = int(n_processes)
-    else:
-        raise UsageError(f"n_processes is a whole number from 1 on or 'auto', not {n_processes!r}")
-    common = environment.thread_variables(threads, slots, os.environ)
-    return [{**common, **own} for own in environment.gpu_variables(gpus, slots, os.environ)]
-
-
 def _launch_elsewhere(given: Mapping[str, Any]) -> LaunchReport:
     """Have launchers on a cluster do it; how it went if that was waited for, else an empty report."""
-    from alfred.launchers import submitting
+    from alfred.launchers import environment, submitting
     from alfred.launchers.base import LaunchReport
     from alfred.project import set_up
     from alfred.utils.directory_tree import get_root
 
     set_up()
-    _environments(given["n_processes"], None, given["threads_per_run"])
+    environment.number_of_slots(given["n_processes"])
     selection: dict[str, Any] = {name: cli.numbers(f"--{name}", given[name]) for name in _CHOICES}
     storage_dirs, passed_over = _select(given)
     _check_choice(storage_dirs, selection, given)
@@ -219,47 +216,6 @@ def _launch_on_ray(
         threads=given["threads_per_run"] or max(1, int(options.cpus) // at_once),
     )
     return ray.launch(options, work)
-
-
-def _walltime(
-    storage_dirs: Sequence[Path], signal_delay: float, min_time_left: float | None
-) -> WallTime | None:
-    """How long this launcher may go on, where it is part of a job with a time limit."""
-    import alfred.defaults
-    from alfred.launchers import walltime
-
-    limit = walltime.of_this_job(
-        os.environ, signal_delay, min_time_left, resumes=alfred.defaults.DEFAULT_RESUME_FROM_CHECKPOINTS
-    )
-    if limit is not None:
-        limit.durations += walltime.sampled_durations(storage_dirs)
-    return limit
-
-
-def _start_again(report: LaunchReport, plan: LaunchPlan, most: int) -> None:
-    """Have the job that ran out of time started again, `most` times in all, if runs still wait."""
-    from alfred.launchers.submitting import count_waiting
-    from alfred.storage import scheduler
-
-    if not report.out_of_time or not count_waiting(plan.storage_dirs, plan.experiments, plan.seeds):
-        report.out_of_time = False
-        return
-    started = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
-    if started >= most:
-        why = f"it was started again {started} times; --requeue allows {most}" if most else "see --requeue"
-        report.passed_over.append(f"runs wait although the job's time is up: {why}")
-        print(report.passed_over[-1])
-    elif not report.began and plan.walltime and not plan.walltime.resumes:
-        needed = plan.walltime.needed()
-        report.passed_over.append(
-            f"no run begins: it would need {needed:.0f} s, more than this job had; give a longer --time"
-        )
-        print(report.passed_over[-1])
-    else:
-        print("runs still wait: this job starts again", flush=True)  # SLURM ends it before it could say more
-        if problem := scheduler.requeue(os.environ):
-            report.passed_over.append(f"the job could not be started again: {problem}")
-            print(report.passed_over[-1])
 
 
 @contextlib.contextmanager

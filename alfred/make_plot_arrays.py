@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alfred import cli
-from alfred.errors import NothingToDoError
+from alfred.errors import NothingToDoError, say
 
 if TYPE_CHECKING:
     from alfred.figures.array_plan import Definition
@@ -56,7 +56,7 @@ def make_plot_arrays(
         report.paths += made.paths
         report.absent += made.absent
         for sentence in made.absent:
-            print(f"alfred: {sentence}", file=sys.stderr)
+            say(sentence)
     if not report.paths:
         raise NothingToDoError("no plot was made: there was nothing to plot, as told above")
     return report

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alfred import cli
+from alfred import adding_seeds, cli
 from alfred.errors import ScheduleError, StorageError, UsageError, did_you_mean
 from alfred.search import wording
 
 if TYPE_CHECKING:
     from alfred.search.schedule import Schedule
     from alfred.storage.creation import Preparation
-
-_MOST_SEEDS = 1_000_000
-
-
-@dataclass(frozen=True)
-class MoreSeeds:
-    """Fresh seeds for experiments that stand already, as asked for."""
-
-    how_many: int | None
-    storage_name: str | None
-    experiments: str | None = None  # "3,7"; None: all
 
 
 @dataclass(frozen=True)
@@ -73,8 +61,9 @@ def prepare_schedule(
 
     if add_seeds is not None or storage_name is not None or experiments is not None:
         _check_seeds_alone(schedule_file, desc, add_to_folder, sampling_seed)
-        more = MoreSeeds(add_seeds, storage_name, experiments)
-        return _add_seeds(more, root_dir, ask_for_validation, dry_run)
+        return adding_seeds.add_seeds(
+            add_seeds, storage_name, experiments, root_dir, ask_for_validation, dry_run
+        )
     _check_request(desc, add_to_folder, sampling_seed)
     if schedule_file is None:
         raise UsageError("give --schedule_file: the schedule whose search is to be laid")
@@ -85,14 +74,11 @@ def prepare_schedule(
     target = _find_target(schedule, desc, add_to_folder, root)
     sampling_seed = _sampling_seed(schedule, sampling_seed)
     plans = plan_search(schedule, target.pairs, target.desc, sampling_seed=sampling_seed, resample=resample)
-    summary = _summary(schedule, target, plans)
-    if dry_run:
-        print(f"{summary}\nDry run: nothing was made.")
-        return []
-    if not cli.confirm(summary, ask_for_validation):
+    if not cli.confirm(_summary(schedule, target, plans), ask_for_validation, dry_run=dry_run):
         return []
     names = _lay(schedule, target, plans)
-    print(_next_step(schedule, target, names, root_dir))
+    listed = ["--from_file", os.path.relpath(schedule.list_file)]
+    print(cli.next_launch(listed if add_to_folder is None else ["--storage_name", *names], root_dir))
     return names
 
 
@@ -133,7 +119,7 @@ def parser() -> cli.Parser:
         metavar="INT",
         help="random search: draw as a search with this seed did (default: a new one, shown and recorded)",
     )
-    _add_seed_options(options)
+    adding_seeds.add_options(options)
     cli.add_root_dir(options)
     cli.add_confirmation(options)
     cli.add_boolean(options, "--dry_run", default=False, help="show what would be laid and make nothing")
@@ -148,21 +134,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _door(options: argparse.Namespace) -> int:
     prepare_schedule(**vars(options))
     return cli.DONE
-
-
-def _add_seed_options(options: argparse.ArgumentParser) -> None:
-    group = options.add_argument_group("instead of a schedule")
-    group.add_argument(
-        "--add_seeds",
-        type=cli.whole_number,
-        metavar="INT",
-        help="lay that many fresh seeds, the same for all, in the experiments of --storage_name; a search "
-        "and its retrain never get the same ones",
-    )
-    group.add_argument("--storage_name", metavar="NAME", help="the storage directory that gets more seeds")
-    group.add_argument(
-        "--experiments", metavar="3,7|1-5", help="more seeds in these experiments only (default: all)"
-    )
 
 
 def _check_request(desc: str | None, add_to_folder: str | None, sampling_seed: int | None) -> None:
@@ -308,58 +279,6 @@ def _with_picture(plan: Preparation, schedule: Schedule) -> Preparation:
     from alfred.search.plan import varied_values
 
     return replace(plan, picture=sampled_hyperparams_png(varied_values([plan])))
-
-
-def _add_seeds(more: MoreSeeds, root_dir: str | Path | None, ask: bool, dry_run: bool) -> list[str]:
-    from alfred.project import set_up
-    from alfred.storage import laying
-    from alfred.storage.more_seeds import choose_experiments, lay_seeds, next_seeds
-    from alfred.utils.directory_tree import get_root
-    from alfred.utils.misc import select_storage_dirs
-
-    if more.how_many is None or more.storage_name is None:
-        raise UsageError("give both --add_seeds, how many, and --storage_name, where")
-    if not 0 < more.how_many < _MOST_SEEDS:
-        raise UsageError(f"--add_seeds is {more.how_many}: give a whole number from 1 on")
-    set_up()
-    (storage_dir,) = select_storage_dirs(None, more.storage_name, Path.cwd() / get_root(root_dir))
-    laying.recover(storage_dir.parent)
-    experiments = choose_experiments(storage_dir, cli.numbers("--experiments", more.experiments))
-    seeds = next_seeds(storage_dir, experiments, more.how_many)
-    summary = _summary_of_seeds(storage_dir, experiments, seeds)
-    if dry_run:
-        print(f"{summary}\nDry run: nothing was made.")
-        return []
-    if not cli.confirm(summary, ask):
-        return []
-    seeds = lay_seeds(storage_dir.parent, storage_dir.name, experiments, more.how_many)
-    print(f"Added the seeds {wording.joined(seeds)} to {storage_dir.name}")
-    print(_launch_command(["--storage_name", storage_dir.name], root_dir))
-    return [storage_dir.name]
-
-
-def _summary_of_seeds(storage_dir: Path, experiments: Sequence[int], seeds: Sequence[int]) -> str:
-    lines = {
-        "added to": storage_dir.name,
-        "experiments": wording.told(experiments),
-        "seeds": wording.joined(seeds),
-        "runs": f"{len(experiments)} x {len(seeds)} = {len(experiments) * len(seeds)}",
-        "root": str(storage_dir.parent),
-    }
-    return wording.table(lines)
-
-
-def _next_step(schedule: Schedule, target: Target, names: Sequence[str], root_dir: str | Path | None) -> str:
-    if target.storage_name is None:
-        return _launch_command(["--from_file", os.path.relpath(schedule.list_file)], root_dir)
-    return _launch_command(["--storage_name", *names], root_dir)
-
-
-def _launch_command(selection: Sequence[str], root_dir: str | Path | None) -> str:
-    words = ["alfred", "launch", *selection]
-    if root_dir is not None:
-        words += ["--root_dir", str(root_dir)]
-    return f"Next: {shlex.join(words)}"
 
 
 if __name__ == "__main__":

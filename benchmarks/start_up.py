@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import alfred
-from alfred.cli import COMMANDS
+from alfred.umbrella import COMMANDS
 
 TIMES = 5
 AIM = 100  # milliseconds

@@ -82,7 +82,7 @@ def test_no_assert_stands_in_the_package(module):
 def test_every_command_that_is_there_has_its_script_and_no_other():
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     there = {name: f"alfred.{door}:main" for name, door in SCRIPTS.items() if door_exists(door)}
-    assert scripts == {"alfred": "alfred.cli:main"} | there
+    assert scripts == {"alfred": "alfred.umbrella:main"} | there
 
 
 def door_exists(door: str) -> bool:

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from alfred import cli
+from alfred import cli, umbrella
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS_PAGE = ROOT / "docs" / "commands.md"
@@ -46,14 +46,14 @@ def main() -> int:
 
 def commands_page() -> str:
     """The text of docs/commands.md."""
-    parts = [HEAD, *(section(name) for name in cli.COMMANDS)]
-    umbrella = "\n".join(option_lines(cli.parser()))
-    return "\n".join([*parts, f"## alfred\n\nWithout a command:\n\n{umbrella}\n"])
+    parts = [HEAD, *(section(name) for name in umbrella.COMMANDS)]
+    own = "\n".join(option_lines(umbrella.parser()))
+    return "\n".join([*parts, f"## alfred\n\nWithout a command:\n\n{own}\n"])
 
 
 def section(name: str) -> str:
     """One command: purpose, names, options."""
-    module = cli.COMMANDS[name].module
+    module = umbrella.COMMANDS[name].module
     parser = importlib.import_module(module).parser()
     scripts = [script for script, target in short_names().items() if target == f"{module}:main"]
     names = ", ".join(f"`{text}`" for text in (f"alfred {name}", *scripts, f"python -m {module}"))

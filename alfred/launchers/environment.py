@@ -16,6 +16,28 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
+def of_slots(
+    n_processes: int | str, gpus: str | None, threads: int | None, environ: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """The variables of each worker slot, as `--n_processes`, `--gpus` and `--threads_per_run` say.
+
+    Raises:
+        UsageError: one of them makes no sense here.
+    """
+    slots = number_of_slots(n_processes)
+    common = thread_variables(threads, slots, environ)
+    return [{**common, **own} for own in gpu_variables(gpus, slots, environ)]
+
+
+def number_of_slots(n_processes: int | str) -> int:
+    """How many runs are done at the same time; "auto" is one for each core. UsageError for other words."""
+    if n_processes == "auto":
+        return usable_cores()
+    if str(n_processes).isdecimal() and int(n_processes) > 0:
+        return int(n_processes)
+    raise UsageError(f"n_processes is a whole number from 1 on or 'auto', not {n_processes!r}")
+
+
 def usable_cores() -> int:
     """The cores that this process may use: what taskset, a container or a scheduler left it of them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

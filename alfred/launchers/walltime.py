@@ -58,17 +58,27 @@ class WallTime:
 
 
 def of_this_job(
-    environ: Mapping[str, str], signal_delay: float, min_left: float | None, *, resumes: bool
+    environ: Mapping[str, str],
+    storage_dirs: Sequence[Path],
+    signal_delay: float,
+    min_left: float | None,
+    *,
+    resumes: bool,
 ) -> WallTime | None:
-    """The time limit of the job that this process belongs to; None: no job, no limit, or no answer."""
+    """The time limit of the job that this process belongs to; None: no job, no limit, or no answer.
+
+    How long a run takes is told from those of `storage_dirs` that have completed.
+    """
     end = scheduler.end_of(environ)
     if end is None:
         return None
     left = max(0.0, end - time.time())
-    return WallTime(time.monotonic() + left, min(signal_delay, left / 2), min_left, resumes)
+    limit = WallTime(time.monotonic() + left, min(signal_delay, left / 2), min_left, resumes)
+    limit.durations += _sampled_durations(storage_dirs)
+    return limit
 
 
-def sampled_durations(storage_dirs: Sequence[Path]) -> list[float]:
+def _sampled_durations(storage_dirs: Sequence[Path]) -> list[float]:
     """Seconds that completed runs took, of a sample spread over all of them."""
     completed = [
         run.seed_dir

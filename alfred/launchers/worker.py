@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import selectors
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,7 @@ from pathlib import Path
 from alfred.errors import AlfredError, LaunchError, OvertakenError
 from alfred.launchers import notes
 from alfred.launchers.active import NEVER, Active, name_of
-from alfred.launchers.base import Hooks, LaunchPlan, LaunchReport, heeded_signals
+from alfred.launchers.base import Hooks, LaunchPlan, LaunchReport
 from alfred.launchers.endings import Endings, Say
 from alfred.launchers.hooks import HookCaller
 from alfred.launchers.memory import Memory
@@ -29,6 +28,7 @@ from alfred.launchers.raised import Raised
 from alfred.launchers.same_deaths import SameDeaths
 from alfred.launchers.starters import ForkServerGoneError
 from alfred.launchers.tasks import RunTask, Starter
+from alfred.launchers.waking import Wait, woken_by_signals
 from alfred.launchers.wire import WireReader
 from alfred.storage import batons, processes
 from alfred.storage.flags import State
@@ -75,10 +75,10 @@ class Worker:
 
     def work(self) -> LaunchReport:
         """Do runs until none waits any more or a signal ends it; how it went."""
-        with self._listening() as selector:
+        with woken_by_signals(self._signals) as wait, self._leaving_no_run():
             self._fill()
             while self._is_busy():
-                self._wait(selector)
+                self._wait(wait)
                 self._take_in()
                 self._enforce()
                 self._fill()
@@ -189,51 +189,13 @@ class Worker:
 
     # --- waiting and listening
 
-    @contextlib.contextmanager
-    def _listening(self) -> Iterator[selectors.BaseSelector]:
-        """Signals wake the loop up instead of interrupting it; whatever ends the loop, no run is left."""
-        woken, wakes = os.pipe()
-        os.set_blocking(woken, False)
-        os.set_blocking(wakes, False)
-        before = {number: signal.signal(number, self._came) for number in (*heeded_signals(), signal.SIGCHLD)}
-        wakeup = signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
-        try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(woken, selectors.EVENT_READ)
-                yield selector
-        finally:
-            for slot in self._slots:
-                if slot.active:
-                    slot.active.kill()
-                    self._conclude(slot, stopping=True)
-            self._note_again(stopping=True)
-            self._hook_caller.cancel()
-            signal.set_wakeup_fd(wakeup)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            os.close(woken)
-            os.close(wakes)
-
-    def _came(self, number: int, frame: object) -> None:
-        if number != signal.SIGCHLD:
-            self._signals.append(number)
-
-    def _wait(self, selector: selectors.BaseSelector) -> None:
+    def _wait(self, wait: Wait) -> None:
         """Until something happens, a deadline is near or the display wants to be drawn."""
         active = [slot.active for slot in self._slots if slot.active]
         now = time.monotonic()
         soonest = min([now + 0.25, *(min(run.kill_at, run.deadline, run.decide_at) for run in active)])
-        watched = {*self.starter.handles(), *(run.wire.handle for run in active if run.wire.open)}
-        for handle in watched:
-            selector.register(handle, selectors.EVENT_READ)
-        try:
-            for key, _ in selector.select(max(0.0, soonest - now)):
-                if key.fd not in watched:  # the pipe that signals write to
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(key.fd, 4096)
-        finally:
-            for handle in watched:
-                selector.unregister(handle)
+        wires = (run.wire.handle for run in active if run.wire.open)
+        wait({*self.starter.handles(), *wires}, max(0.0, soonest - now))
 
     def _take_in(self) -> None:
         """Hear what the runs say, which have ended, and which signals came."""
@@ -266,6 +228,19 @@ class Worker:
 
     # --- ending runs
 
+    @contextlib.contextmanager
+    def _leaving_no_run(self) -> Iterator[None]:
+        """Whatever ends the loop."""
+        try:
+            yield
+        finally:
+            for slot in self._slots:
+                if slot.active:
+                    slot.active.kill()
+                    self._conclude(slot, stopping=True)
+            self._note_again(stopping=True)
+            self._hook_caller.cancel()
+
     def _heed_signals(self) -> None:
         """The first signal tells the runs and gives them `grace` seconds, the second ends them."""
         if not self._signals:
@@ -274,9 +249,8 @@ class Worker:
         hard = self._stopping or len(self._signals) > 1
         self.report.stopped_by = self.report.stopped_by or signal.Signals(self._signals[0])
         why, grace = f"stopped by {name}", self.plan.grace
-        if (
-            self.plan.walltime and self._signals[0] == signal.SIGUSR1
-        ):  # the scheduler warns, or the clock here
+        # The scheduler warns, or the clock here.
+        if self.plan.walltime and self._signals[0] == signal.SIGUSR1:
             self.report.out_of_time = True
             why, grace = "the time limit of its job is near", max(grace, self.plan.walltime.grace())
         self.say(None, f"{name}: {'ending' if hard else 'stopping'} the runs")

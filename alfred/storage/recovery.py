@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from alfred import files
-from alfred.storage import batons, chores, leases, markers, processes, scheduler
+from alfred.storage import adoption, batons, chores, leases, markers, processes, scheduler
 from alfred.storage.findings import Findings, Held, Item, find, held_beside_runs, owner_of
 from alfred.storage.flags import Baton, State
 from alfred.storage.leases import Leases, Suspect, Verdict
@@ -194,7 +194,7 @@ def _adopt(found: Findings, me: Owner, sleep: Callable[[float], None]) -> list[s
     if not chores.take(found.storage_dir, chores.CLEANING, me):
         return []
     try:
-        adopted = batons.adopt_all([Path(run.seed_dir) for run in found.bare], me.name, sleep)
+        adopted = adoption.adopt_all([Path(run.seed_dir) for run in found.bare], me.name, sleep)
     finally:
         chores.give_back(found.storage_dir, chores.CLEANING, me)
     return [str(path) for path in adopted]

@@ -188,6 +188,8 @@ class Model:
                 self.wrong(f"seed {seed}: attempts {before.attempt} -> {after.attempt} by {op}")
             elif op:
                 op.counted.add(seed)
+        if after.deaths > attempts.MAX_DEATHS:
+            self.wrong(f"seed {seed} counts {after.deaths} deaths")
         if before.deaths != after.deaths:
             cleans = op is not None and op.do == "clean"
             legal = cleans and (after.deaths == before.deaths + 1 or after.deaths == 0)

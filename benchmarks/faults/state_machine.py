@@ -18,7 +18,8 @@ from typing import Any
 import ledger
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
-from machine import SEEDS, Machine, template
+from machine import Machine
+from stage import SEEDS, template
 
 from alfred.storage import batons, leases
 from alfred.storage.leases import Leases, Verdict

@@ -1,26 +1,16 @@
-"""Launchers and cleaners that do one thing when told, and stop before any change to the disk (no program).
-
-Each is a real process of its own with an identity of its own, forked from the program that tells it what to
-do. What it does is done by alfred's own functions on real files; what stands in between are the wrappers of
-tests/storage/system_calls.py around the functions of `os`, which stop it (SIGSTOP) or lose an answer.
-"""
+"""The steps of launchers and cleaners one by one, done by alfred's own functions on files (no program)."""
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import dataclasses
-import errno
 import os
-import runpy
-import signal
-import socket
-import time
 from collections.abc import Callable
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+from interference import Interference, Trouble
 
 from alfred.errors import OvertakenError
 from alfred.launchers import child, notes
@@ -36,52 +26,7 @@ from alfred.storage.leases import Leases
 from alfred.storage.owners import Owner, this_process
 from alfred.utils.recorder import Recorder
 
-HERE = Path(__file__).resolve().parent
 RECORDER = "train_recorder.pkl"
-LIMIT = 60.0  # seconds after which a process that doesn't answer is a stall
-calls = runpy.run_path(str(HERE.parents[1] / "tests" / "storage" / "system_calls.py"))
-
-
-class StallError(Exception):
-    """A process neither did what it was told nor stopped."""
-
-
-@dataclasses.dataclass
-class Interference:
-    """What comes between a process and the system: it stops before its `stop`th change from now (a write
-    counts twice: before it, and when half is written), and of its `lose`th rename the answer is lost: it is
-    done, and ends with the error `code`. 0: never."""
-
-    talk: Connection
-    stop: int = 0
-    lose: int = 0
-    code: int = errno.ENOENT
-
-    def __call__(self, call: Any) -> Any:
-        self._count()
-        if call.name == "write" and len(call.args[1]) > 1 and self._count(half_of=call):
-            return call.do()
-        if call.name in ("rename", "replace") and self.lose:
-            self.lose -= 1
-            if not self.lose:
-                call.do()
-                raise OSError(self.code, os.strerror(self.code))
-        return call.do()
-
-    def _count(self, half_of: Any = None) -> bool:
-        self.stop -= 1
-        if self.stop != 0:
-            return False
-        if half_of is not None:
-            handle, data = half_of.args
-            os.pwrite(handle, bytes(data)[: len(data) // 2], os.lseek(handle, 0, os.SEEK_CUR))
-        self.talk.send({"stopping": os.getpid()})
-        os.kill(os.getpid(), signal.SIGSTOP)
-        self.stop = self.talk.recv()["stop"]
-        return True
-
-
-# --- the side of those who do it
 
 
 def identity(host: str) -> Owner:
@@ -160,7 +105,8 @@ class Launcher:
             return pid
         talk = self.slots[slot]
         self.interfere.talk.close()
-        self.interfere.talk, self.interfere.stop, self.interfere.lose = talk, run_stop, 0
+        self.interfere.talk = talk
+        self.interfere.expect(Trouble(stop=run_stop))
         child.work(task, _main(talk, self.leases.owner.name, survives), wire, parent, {})
         raise AssertionError("a run left its process")
 
@@ -268,103 +214,3 @@ class Cleaner:
         self.now += seconds
         self.talk.send({"sleep": seconds})
         self.talk.recv()
-
-
-# --- the side of the program that tells them
-
-
-class Actor:
-    """A launcher or a cleaner, as the program sees it. `state`: idle, paused, midst (stopped in the midst of
-    `op`), dead or gone."""
-
-    def __init__(self, kind: str, storage_dir: Path, host: str) -> None:
-        self.kind, self.host = kind, host
-        self.talk, theirs = Pipe()
-        pairs = [Pipe(), Pipe()] if kind == "launcher" else []
-        self.slots = [ours for ours, _ in pairs]
-        self.state, self.op = "idle", None
-        self.pid = os.fork()
-        if not self.pid:
-            _live(kind, storage_dir, host, theirs, [end for _, end in pairs])
-        theirs.close()
-        for _, end in pairs:
-            end.close()
-        self.owner: str = self.answer()["owner"]
-
-    def tell(self, message: dict[str, Any]) -> None:
-        self.talk.send(message)
-
-    def answer(self) -> dict[str, Any]:
-        """What it says next; when it says that it stops it has stopped."""
-        if not self.talk.poll(LIMIT):
-            raise StallError(f"{self.kind} {self.pid} does not answer")
-        said: dict[str, Any] = self.talk.recv()
-        if "stopping" in said:
-            os.waitpid(self.pid, os.WUNTRACED)
-        return said
-
-    def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        self.end("dead")
-
-    def end(self, state: str) -> None:
-        self.state = state
-        self.talk.close()
-
-    def close(self) -> None:
-        """Leave nothing of it."""
-        if self.state not in ("dead", "gone"):
-            self.kill()
-        for slot in self.slots:
-            slot.close()
-
-
-def _live(kind: str, storage_dir: Path, host: str, talk: Connection, slots: list[Connection]) -> None:
-    """The life of an actor's process; never returns."""
-    code = 1
-    try:
-        child.forget_exit_functions()
-        processes.die_with_parent(os.getppid())
-        interfere = Interference(talk)
-        actor: Any = (
-            Launcher(storage_dir, host, slots, interfere)
-            if kind == "launcher"
-            else Cleaner(storage_dir, host, talk)
-        )
-        calls["for_good"].enter_context(calls["calls"](storage_dir, interfere, only_changes=True))
-        talk.send(actor.hello())
-        while True:
-            told = talk.recv()
-            if told["do"] == "end":
-                break
-            interfere.stop, interfere.lose, interfere.code = told["stop"], told["lose"], told["code"]
-            said = getattr(actor, told["do"])(*told["words"])
-            interfere.stop = interfere.lose = 0
-            talk.send({"done": said})
-        code = 0
-    except (EOFError, BrokenPipeError):
-        pass
-    except BaseException as error:
-        import traceback
-
-        with contextlib.suppress(OSError):
-            talk.send({"failed": f"{error!r}\n{traceback.format_exc()}"})
-    finally:
-        os._exit(code)
-
-
-def wait_until(pid: int, letter: str) -> None:
-    """Until a process has this letter of /proc/<pid>/stat ("T": stopped), or "": until it is gone."""
-    end = time.monotonic() + LIMIT
-    while True:
-        fields = processes._stat(pid)
-        now = "" if fields is None or fields[0] in "ZX" else fields[0]
-        if now == letter or not now:
-            return
-        if time.monotonic() > end:
-            raise StallError(f"process {pid} is in state {now}, not {letter or 'gone'}")
-        time.sleep(0.0005)
-
-
-HOST = socket.gethostname()

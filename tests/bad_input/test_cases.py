@@ -25,7 +25,7 @@ from pathlib import Path
 import pytest
 
 import alfred.defaults
-from alfred import cli
+from alfred import umbrella
 
 HERE = Path(__file__).resolve().parent
 FILES = HERE / "files"
@@ -147,7 +147,7 @@ def type_command(case: Case, capfd: pytest.CaptureFixture[str]) -> tuple[int, st
     if case.as_somebody:
         status = as_somebody(words)
     else:
-        status = cli.main(words)
+        status = umbrella.main(words)
     out, err = capfd.readouterr()
     return status, out, err
 
@@ -163,7 +163,7 @@ def as_somebody(words: list[str]) -> int:
                 os.setgroups([])
                 os.setgid(SOMEBODY)
                 os.setuid(SOMEBODY)
-            code = cli.main(words)
+            code = umbrella.main(words)
             sys.stdout.flush()
         except BaseException:
             traceback.print_exc()
@@ -180,7 +180,7 @@ def _load_everything() -> None:
             importlib.import_module(module.name)
     listed = FILES / "project" / "schedules" / "good" / "list_searches_good.txt"
     with contextlib.chdir(FILES / "project"), contextlib.redirect_stdout(io.StringIO()):
-        cli.main(["status", "--from_file", str(listed)])
+        umbrella.main(["status", "--from_file", str(listed)])
     sys.modules.pop("main")
 
 

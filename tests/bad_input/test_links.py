@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from alfred import cli
+from alfred import umbrella
 from alfred.clean_interrupted import clean_interrupted
 from alfred.utils.directory_tree import DirectoryTree
 
@@ -92,7 +92,8 @@ def test_a_linked_run_is_neither_cleaned_nor_started(project, name, capsys):
     (project / STORAGE / name).symlink_to(target)
     assert clean().put_back == []
     assert f"notice: {STORAGE}/{name} is not worked on: it is a link" in capsys.readouterr().err
-    assert cli.main(["launch", "--storage_name", "Ab1_a_t_grid_x", "--in_process", "--experiments", "1"]) == 0
+    words = ["--storage_name", "Ab1_a_t_grid_x", "--in_process", "--experiments", "1"]
+    assert umbrella.main(["launch", *words]) == 0
     assert content(outside) == before
 
 
@@ -111,7 +112,7 @@ def test_a_negative_seed_of_an_older_tree_is_listed_read_started_and_cleaned(pro
         STORAGE, "experiment1", "seed-1"
     )
     words = ["--storage_name", "Ab1_a_t_grid_x"]
-    assert cli.main(["launch", *words, "--in_process", "--experiments", "1"]) == 0
+    assert umbrella.main(["launch", *words, "--in_process", "--experiments", "1"]) == 0
     assert "experiment1/seed-1 completed" in capsys.readouterr().out
     assert (experiment / "seed-1" / "COMPLETED").is_file()
     crash(experiment / "seed-1")

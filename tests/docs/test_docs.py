@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from alfred import cli
+from alfred import umbrella
 
 HERE = Path(__file__).resolve().parent
 pages = runpy.run_path(str(HERE / "pages.py"))
@@ -193,7 +193,7 @@ def test_the_reference_of_commands_and_the_list_of_modules_are_what_the_code_say
 
 def test_every_command_and_every_option_is_in_the_docs():
     text = (ROOT / "docs" / "commands.md").read_text()
-    for name, command in cli.COMMANDS.items():
+    for name, command in umbrella.COMMANDS.items():
         part = text.partition(f"\n## alfred {name}\n")[2].partition("\n## ")[0]
         assert command.module in part
         for action in importlib.import_module(command.module).parser()._actions:

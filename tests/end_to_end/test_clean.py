@@ -344,7 +344,7 @@ def test_a_storage_directory_that_cannot_be_read_is_passed_over(laid, open_folde
     (open_folder / "list.txt").write_text(f"{closed.name}\n{readable.name}\n")
     code = (
         "import os, sys\n"
-        "from alfred.cli import main\n"
+        "from alfred.umbrella import main\n"
         f"arguments = ['clean', '--from_file', 'list.txt', '--root_dir', {str(readable.parent)!r}]\n"
         "main(arguments)  # imports what the other user may have no right to read\n"
         f"os.chmod({str(closed / 'experiment1')!r}, 0)\n"

@@ -419,7 +419,7 @@ def test_storage_directories_that_cannot_be_read_are_named_and_the_others_shown(
     os.chmod(readable / "experiment1/seed2", 0)
     code = (
         "import contextlib, io, os, sys\n"
-        "from alfred.cli import main\n"
+        "from alfred.umbrella import main\n"
         f"arguments = ['status', '--json', '--root_dir', {str(readable.parent)!r}]\n"
         "with contextlib.redirect_stdout(io.StringIO()):\n"
         "    main(arguments)  # imports what the other user may have no right to read\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alfred import cli
+from alfred import umbrella
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DIGITS = REPOSITORY / "examples" / "digits"
@@ -35,7 +35,7 @@ def test_each_demo_works_in_a_copy_of_its_own_without_what_earlier_runs_left(tmp
 def test_the_demo_calls_commands_with_options_and_files_that_exist(command):
     program, name, *words = shlex.split(command)
     assert program == "alfred"
-    options = importlib.import_module(cli.COMMANDS[name].module).parser().parse_args(words)
+    options = importlib.import_module(umbrella.COMMANDS[name].module).parser().parse_args(words)
     named = Path(getattr(options, "schedule_file", None) or getattr(options, "from_file", None) or ".")
     assert (DIGITS / named.parent).is_dir()
     assert (DIGITS / named).exists() or named.name.endswith(f"s_{named.parent.name}.txt")

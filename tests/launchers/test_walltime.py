@@ -54,13 +54,13 @@ def test_a_given_time_wins_over_the_median_and_checkpoints_need_none(clock):
 
 def test_the_notice_is_at_most_half_of_what_is_left():
     limit = walltime.of_this_job(
-        {"SLURM_JOB_END_TIME": str(int(time.time()) + 60)}, 120.0, None, resumes=False
+        {"SLURM_JOB_END_TIME": str(int(time.time()) + 60)}, (), 120.0, None, resumes=False
     )
     assert 25 < limit.notice <= 30
 
 
 def test_without_a_job_there_is_no_limit():
-    assert walltime.of_this_job({}, 120.0, None, resumes=False) is None
+    assert walltime.of_this_job({}, (), 120.0, None, resumes=False) is None
 
 
 def test_no_run_begins_that_would_not_finish_and_those_left_are_told_of(client, look):

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from alfred.launchers import notes
-from alfred.storage import batons, chores, leases, recovery
+from alfred.storage import adoption, batons, chores, leases, recovery
 from alfred.storage.creation import Experiment, Preparation, lay_more, lay_search
 from alfred.storage.findings import find, watch
 from alfred.storage.flags import COMPLETED_BATON, CRASHED_BATON, batons_among
@@ -67,7 +67,7 @@ def adopt(seed_dir, me):
     found = find(storage_of(seed_dir), me.owner)
     me.hold(storage_of(seed_dir))
     assert chores.take(storage_of(seed_dir), chores.CLEANING, me.owner)
-    batons.adopt_all([Path(run.seed_dir) for run in found.bare], me.owner.name, lambda seconds: None)
+    adoption.adopt_all([Path(run.seed_dir) for run in found.bare], me.owner.name, lambda seconds: None)
     chores.give_back(storage_of(seed_dir), chores.CLEANING, me.owner)
 
 

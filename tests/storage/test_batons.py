@@ -6,7 +6,7 @@ import time
 import pytest
 
 from alfred.errors import OvertakenError
-from alfred.storage import batons
+from alfred.storage import adoption, batons
 from alfred.storage.attempts import Attempts, read_attempts, write_attempts
 from alfred.storage.flags import COMPLETED_BATON, WAITING_BATON, ConflictError, State, look
 
@@ -216,7 +216,7 @@ def test_runs_of_older_tools_without_a_baton_are_put_back_with_their_outputs_asi
     bare, waiting = lay(2)
     make_bare(bare)
     slept = []
-    assert batons.adopt_all([bare, waiting], ME, sleep=slept.append) == [bare]
+    assert adoption.adopt_all([bare, waiting], ME, sleep=slept.append) == [bare]
     assert slept == [0.0, 1.0, 1.0]
     assert names(bare) == names(waiting) == ["UNHATCHED", "config.json", "config_unique.json"]
     assert (bare / ".alfred/attempts/0/model.pt").read_text() == "of an older tool"
@@ -227,7 +227,7 @@ def test_runs_of_older_tools_without_a_baton_are_put_back_with_their_outputs_asi
 def test_a_run_without_a_baton_that_wrote_within_the_last_minute_is_left_alone(lay, output):
     (seed_dir,) = lay(1)
     make_bare(seed_dir, age=20, output=output)
-    assert batons.adopt_all([seed_dir], ME, sleep=lambda seconds: None) == []
+    assert adoption.adopt_all([seed_dir], ME, sleep=lambda seconds: None) == []
     assert look(seed_dir) is None
     assert (seed_dir / output).exists()
 
@@ -240,7 +240,7 @@ def test_a_baton_that_appears_while_an_adopter_looks_ends_the_adoption(lay):
         if seconds:
             (seed_dir / "COMPLETED").touch()
 
-    assert batons.adopt_all([seed_dir], ME, sleep=sleep) == []
+    assert adoption.adopt_all([seed_dir], ME, sleep=sleep) == []
     assert look(seed_dir) == COMPLETED_BATON
 
 
@@ -250,7 +250,7 @@ def test_one_adopter_does_not_take_what_another_took(lay, together, tmp_path):
         make_bare(seed_dir)
 
     def work(number):
-        adopted = batons.adopt_all(seed_dirs, f"host-{number}-0123abcd", sleep=lambda seconds: None)
+        adopted = adoption.adopt_all(seed_dirs, f"host-{number}-0123abcd", sleep=lambda seconds: None)
         (tmp_path / f"adopted{number}").write_text("x" * len(adopted))
 
     together([lambda number=number: work(number) for number in range(2)])

@@ -1,7 +1,8 @@
 """Launchers and cleaners that do one step each in any order, are stopped and killed, against a model.
 
-What they do, and what the model checks, is in benchmarks/faults (`machine.py`, `model.py`, `steps.py`);
-benchmarks/faults/state_machine.py does the same for as long as one likes.
+benchmarks/faults holds the rules (`machine.py`), what they do with whom (`stage.py`, `stoppable.py`,
+`steps.py`) and what has to come of it (`model.py`); `state_machine.py` there does this for as long as one
+likes.
 """
 
 import os
@@ -13,7 +14,8 @@ import pytest
 import state_machine
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from machine import Machine, template
+from machine import Machine
+from stage import template
 
 EXAMPLES = 30
 
