@@ -92,6 +92,27 @@ def test_no_difference_is_claimed_from_the_bootstrap_of_few_runs_alone():
     assert found.sentence.startswith("No difference between a and b over 3 tasks was shown (")
 
 
+@pytest.mark.parametrize(("goal", "best", "second"), [("max", "a", "b"), ("min", "b", "a")])
+def test_tests_on_single_tasks_are_counted_for_the_algorithm_that_each_shows_better(goal, best, second):
+    high, low = [10.0, 11.0, 12.0], [0.0, 1.0, 2.0]
+    found = few({"a": {"s": high, "t": high, "u": low}, "b": {"s": low, "t": low, "u": high}}, "none", goal)
+    assert found.sentence.startswith(f"No difference between {best} and {second} over 3 tasks was shown (")
+    counts = f"tests on single tasks that show {best} better: 2 of 3, {second} better: 1"
+    assert found.sentence.endswith(f"; {counts}).")
+
+
+@pytest.mark.parametrize(("goal", "best", "mean"), [("max", "a", 5.5), ("min", "b", 3)])
+def test_on_one_task_the_best_is_shown_to_be_better_by_the_corrected_p_alone(goal, best, mean):
+    """t = 2.5 with 8 degrees of freedom has p = 0.037, three times that after the correction."""
+    b = np.arange(1.0, 6.0)
+    found = few({"a": {"t": b + 2.5}, "b": {"t": b}, "c": {"t": b}}, goal=goal)
+    assert min(pair.p_welch for pair in found.pairs) == pytest.approx(0.0369, abs=1e-4)
+    assert found.sentence == (
+        f"{best} has the best mean on t, {mean:g}, and was shown to be better than 0 of 2 others "
+        "(Welch's test at 0.05, Holm-corrected over 3 tests)."
+    )
+
+
 def test_single_runs_give_points_without_intervals():
     found = few({"a": {"s": [1.0], "t": [2.0]}, "b": {"s": [0.0], "t": [3.0]}})
     estimate = found.aggregates["mean"]["a"]
