@@ -69,11 +69,15 @@ def test_an_experiment_that_can_not_be_the_best_counts_as_tried(make_tree):
     for experiment in (1, 2, 3):
         tree.learn(experiment, 1, experiment)
     tree.lay(4, 1, None, "CRASH.txt")
+    tree.learn(5, 1, 9)
+    tree.lay(5, 2, None, "CRASH.txt")  # the highest score, and not that of all its runs
     found = [gather(tree.dir)]
-    (compared,) = compared_searches(found, scores_of(found, settings()), "max")
-    assert compared.best_of_k.n_total == 4
-    assert len(compared.experiment_scores) == 3
-    assert np.isnan(compared.best_of_k.estimate[0])
+    scores = scores_of(found, settings())
+    (compared,) = compared_searches(found, scores, "max")
+    assert compared.best_of_k.n_total == 5
+    assert len(compared.experiment_scores) == 4
+    assert np.isnan(compared.best_of_k.estimate).tolist() == [True, True, False, False, False]
+    assert compared.best_of_k.estimate[-1] == scores[0].experiment(3).mean < max(compared.experiment_scores)
 
 
 def test_searches_are_compared_in_two_figures_in_every_storage_directory(searches, read_figure):
