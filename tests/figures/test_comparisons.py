@@ -245,6 +245,18 @@ def test_experiments_tried_are_counted_in_whole_numbers(searches, make_tree, n_e
     assert [text.get_text() for text in ax.texts] == ([] if n_experiments else ["no run has a score"])
 
 
+def test_the_expected_best_has_its_band_up_to_a_quarter_of_the_experiments_and_is_dashed_beyond(searches):
+    found = searches(["ppo"], ["ant"], n_experiments=8, n_seeds=1)
+    wanted = settings()
+    with printed():
+        figure = _draw_trials(compared_searches(found, scores_of(found, wanted), "max"), wanted, Visuals())
+    (ax,) = figure.axes
+    assert [line.get_linestyle() for line in ax.lines] == ["-", "--"]
+    assert [line.get_xdata().tolist() for line in ax.lines] == [[1, 2], [2, 3, 4, 5, 6, 7, 8]]
+    (band,) = ax.collections
+    assert set(band.get_paths()[0].vertices[:, 0]) == {1, 2}
+
+
 def test_a_comparison_of_fewer_storage_directories_does_not_replace_the_larger_one(searches):
     found = searches(["ppo", "sac"], ["ant"])
     wanted = settings()
