@@ -152,6 +152,9 @@ def test_figure_tables_and_sources_are_written_into_every_folder(tmp_path):
     sources = json.loads((folders[0] / "benchmark_across_tasks_sources.json").read_text())
     assert sources["n"] == {"task0": {"alg0": 3, "alg1": 3}, "task1": {"alg0": 3, "alg1": 3}}
     assert (sources["normalization"], sources["replicates"]) == ("min-max", 50)
+    assert {task: tuple(ends) for task, ends in sources["normalization_constants"].items()} == (
+        result.normalized.constants
+    )
     assert sources["verdict"] == result.sentence
     assert sources["interval_of_aggregates"] == "95 % stratified percentile bootstrap"
     assert save_across_tasks(result, folders, {"settings": {"metric": "m"}, "seed": 0}) == paths

@@ -8,7 +8,7 @@ from alfred.analysis.luck import RetrainGap
 from alfred.analysis.scores import score_search
 from alfred.analysis.settings import settings
 from alfred.figures.curve_panel import gather_band
-from alfred.figures.models import Model, _draw_learning, _draw_performance, draw_compare_models
+from alfred.figures.models import Model, _draw_gaps, _draw_learning, _draw_performance, draw_compare_models
 from alfred.figures.names import Name, in_order, looks_of, names_of
 from alfred.figures.saving import save_figure
 from alfred.figures.searches import _draw_trials, compared_searches, draw_compare_searches
@@ -132,6 +132,11 @@ def test_the_gap_between_search_and_retrain_is_shown_with_its_numbers_of_runs(se
     numbers = [record[f"n_{which}"] for which in ("in_search", "at_equal_length", "at_full_length")]
     assert numbers == [3, 9, 10]
     assert record["last_x_of_search"] == 50.0
+    models = [Model(found[0], scores_of(found, settings())[0], gap)]
+    with printed():
+        (ax,) = _draw_gaps(models, names_of(found), settings(), Visuals()).axes
+    joined, *marks = (line.get_ydata().tolist() for line in ax.lines)
+    assert (joined, marks) == ([2.0, 1.5], [[2.0], [1.5], [1.8]])
 
 
 def test_twelve_algorithms_on_six_tasks_have_all_their_names_in_the_figure(searches, tmp_path, read_figure):
