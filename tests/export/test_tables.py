@@ -72,6 +72,7 @@ def test_a_completed_run_without_a_score_says_why(order, tmp_path):
 
 def test_a_csv_of_steps_reads_back_bit_for_bit(order, root, tmp_path):
     outcome = csv_file.export(order(tmp_path / "steps.csv", rows="steps"))
+    assert b"\r\n" not in (tmp_path / "steps.csv").read_bytes(), "lines end as Unix's do"
     rows = read_csv(tmp_path / "steps.csv")
     assert outcome.rows == len(rows) == 3 * 7 + 2
     own = [row for row in rows if row["storage_name"][:3] == "Ju1" and row["seed"] == "1"]

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.metadata import SESSION_START_INFO_TAG
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tensorboard.util import tensor_util
 
 from alfred.errors import UsageError
@@ -25,6 +27,22 @@ def test_every_number_is_read_back_at_its_step(order, root, tmp_path, caplog):
         assert [step for step, _ in read] == [step for step, _ in wanted]
         assert [np.float64(v).tobytes() for _, v in read] == [np.float64(v).tobytes() for _, v in wanted]
     assert "actions" in outcome.notes[0]
+    told = HParamsPluginData.FromString(events.PluginTagToContent("hparams")[SESSION_START_INFO_TAG])
+    params = {
+        name: value.string_value or value.number_value
+        for name, value in told.session_start_info.hparams.items()
+    }
+    assert params == {
+        "alg_name": "ppo",
+        "task_name": "hill",
+        "desc": "grid_first",
+        "seed": 1.0,
+        "lr": 0.1,
+        "layers": "[64, 1]",
+        "clip": "None",
+        "host": "mine",
+        "cap": float("inf"),
+    }
 
 
 def test_a_folder_that_is_there_is_left_alone(order, tmp_path):
