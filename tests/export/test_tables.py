@@ -155,6 +155,15 @@ def test_a_file_that_is_there_is_never_overwritten(kind, order, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.name != "storage"] == [place.name]
 
 
+def test_a_file_that_somebody_made_meanwhile_is_kept(order, tmp_path):
+    place = tmp_path / "runs.csv"
+    made = replace(order(place), heard=lambda what, n: place.write_text("mine"))
+    with pytest.raises(UsageError, match="--output"):
+        csv_file.export(made)
+    assert place.read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs.csv", "storage"]
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 def test_an_export_that_fails_leaves_nothing(kind, order, root, tmp_path):
     """Interrupted at its third run."""

@@ -45,6 +45,19 @@ def test_every_number_is_read_back_at_its_step(order, root, tmp_path, caplog):
     }
 
 
+def test_a_metric_of_two_recorders_stands_under_the_name_of_the_second_too(order, tmp_path):
+    tensorboard.export(order(tmp_path / "logs"))
+    place = "Ju2_sac_hill_grid_first/experiment1/seed1"
+    events = EventAccumulator(str(tmp_path / "logs" / place), size_guidance={"tensors": 0})
+    events.Reload()
+    assert len(events.Tensors("loss")) == 7
+    read = [
+        (e.step, tensor_util.make_ndarray(e.tensor_proto).item())
+        for e in events.Tensors("eval_recorder/loss")
+    ]
+    assert read == [(0, 0.25)], "its episode 3, 3 does not grow, so that its records are counted"
+
+
 def test_a_folder_that_is_there_is_left_alone(order, tmp_path):
     (tmp_path / "logs").mkdir()
     with pytest.raises(UsageError, match="--output"):
