@@ -85,6 +85,13 @@ def test_the_mean_of_a_task_has_students_interval():
     assert (easy.mean, easy.low, easy.high) == pytest.approx((10, 10 - reach, 10 + reach), rel=1e-6)
 
 
+def test_the_mean_of_a_task_has_the_interval_that_was_asked_for():
+    found = few(interval="stderr")
+    easy = next(one for one in found.performances if (one.algorithm, one.task) == ("good", "easy"))
+    assert (easy.low, easy.high) == pytest.approx((10 - 1 / 3**0.5, 10 + 1 / 3**0.5))
+    assert found.interval == "stderr"
+
+
 def test_no_difference_is_claimed_from_the_bootstrap_of_few_runs_alone():
     """Two runs that are better on each task leave no overlap, and yet no test is significant."""
     found = few({"a": {f"t{t}": [1.0, 5.0] for t in range(3)}, "b": {f"t{t}": [0.0, 0.9] for t in range(3)}})

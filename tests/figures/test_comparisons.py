@@ -122,6 +122,14 @@ def test_models_are_compared_by_curves_and_scores(searches, read_figure):
     assert not (found[0].storage_dir / "benchmark" / "benchmark_retrain_gap.pdf").exists()
 
 
+def test_the_runs_used_are_those_of_the_experiment_that_is_shown(searches, read_figure):
+    found = searches(["ppo"], ["ant"], n_experiments=2)
+    compare_models(found, settings())
+    for kind in ("learning", "performance"):
+        (source,) = benchmark_figure(read_figure, found[0], kind).sources["sources"]
+        assert source["runs_used"] == [f"experiment2/seed{seed}" for seed in range(3)]
+
+
 def test_the_gap_between_search_and_retrain_is_shown_with_its_numbers_of_runs(searches, read_figure):
     found = searches(["ppo"], ["ant"])
     gap = RetrainGap(2.0, 3, 1.5, 9, 1.8, 10, 50.0, -0.5)
