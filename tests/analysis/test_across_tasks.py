@@ -25,6 +25,15 @@ def test_aggregates_are_of_scores_between_the_worst_and_the_best_of_each_task():
     assert probability(found, "bad", "good")[1] == 0
 
 
+def test_the_interval_of_a_probability_is_turned_round_with_it():
+    rng = np.random.default_rng(0)
+    scores = {alg: {task: rng.normal(at, 1, 5) for task in "st"} for at, alg in enumerate("ab")}
+    found = few(scores)
+    low, point, high = probability(found, "a", "b")
+    assert low < point < high < 1
+    assert probability(found, "b", "a") == (1 - high, 1 - point, 1 - low)
+
+
 def test_the_optimality_gap_needs_reference_scores():
     assert set(few().aggregates) == {"mean", "median", "iqm"}
     found = few(TWO, {"easy": (0, 20), "hard": (0, 5)})
