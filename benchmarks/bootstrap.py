@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from alfred.analysis.aggregates import Floats, estimate
-from alfred.analysis.curves import Series, band, cut
+from alfred.analysis.curves import Series, band
 
 EXPERIMENTS, SEEDS, POINTS = 20, 10, 1000
 TIMED_POINTS = 40
@@ -31,7 +31,10 @@ def main() -> None:
     rng = np.random.default_rng(0)
     x = np.arange(POINTS, dtype=float)
     searches = [[Series(x, y) for y in rng.normal(size=(SEEDS, POINTS))] for _ in range(EXPERIMENTS)]
-    ragged = [[cut(run, POINTS - 50 * at) for at, run in enumerate(runs)] for runs in searches]
+    ragged = [
+        [Series(one.x[: POINTS - 50 * at], one.y[: POINTS - 50 * at]) for at, one in enumerate(runs)]
+        for runs in searches
+    ]
     print(f"{EXPERIMENTS} experiments x {SEEDS} seeds x {POINTS} points:")
     student = seconds(lambda: [band(runs, "student_t") for runs in searches])
     print(f"  Student t                                {student:6.2f} s")

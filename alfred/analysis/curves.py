@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from alfred.analysis.intervals import Floats, check_method, intervals, note
 from alfred.analysis.tapes import Series
 
-__all__ = ["Band", "Series", "align", "band", "cut", "thin"]
+__all__ = ["Band", "Series", "align", "band", "thin"]
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,6 @@ def band(
         note="; ".join(notes),
         left_out=left_out,
     )
-
-
-def cut(series: Series, last_x: float) -> Series:
-    """The records of a run up to and with `last_x`; n may become 0."""
-    kept = series.x <= last_x
-    return Series(series.x[kept], series.y[kept])
 
 
 def thin(x: Floats, most: int) -> Floats:

@@ -58,7 +58,7 @@ class Look:
 
 
 def look(at: int) -> Look:
-    """The look of the curve of this number; 84 differ, any two of 12 by their marker alone."""
+    """The look of the curve of this number; 84 differ, any two of 48 in grey, of 12 by their marker alone."""
     line = LINES[(at + at // len(MARKERS)) % len(LINES)]
     return Look(_COLORS[at % len(_COLORS)], MARKERS[at % len(MARKERS)], line)
 

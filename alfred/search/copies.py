@@ -19,7 +19,7 @@ from alfred.storage.more_seeds import runs_by_experiment
 from alfred.storage.preparations import records
 from alfred.utils.config import load_dict_from_json
 
-_ALWAYS_UNIQUE = ("alg_name", "task_name", "seed")
+_NEVER_VARIED = ("alg_name", "task_name")  # in one storage directory
 _PICTURE = re.compile(r"variations[0-9]{1,9}\.png")
 
 _Runs = Mapping[int, Sequence[Experiment]]  # experiment -> its runs, one seed each
@@ -158,7 +158,7 @@ def _changed(before: _Runs, changes: Mapping[str, Any], desc: str) -> _Runs:
 
 def _varied(runs: _Runs) -> set[str]:
     """What was searched over: in the unique parameters, with several values."""
-    names = {name for own in runs.values() for run in own for name in run.unique} - set(_ALWAYS_UNIQUE)
+    names = {name for own in runs.values() for run in own for name in run.unique} - set(_NEVER_VARIED)
     return {name for name in names if len(_distinct(_values(runs, name))) > 1}
 
 
@@ -226,7 +226,7 @@ def _redrawn(
     redrawn = {}
     for name in set(pictures) & set(shown):
         own = {number: runs for number, runs in before.items() if number in shown[name]}
-        shared = set.intersection(*(set(runs[0].unique) for runs in own.values())) - set(_ALWAYS_UNIQUE)
+        shared = set.intersection(*(set(runs[0].unique) for runs in own.values())) - set(_NEVER_VARIED)
         drawn = [key for key in next(iter(own.values()))[0].unique if key in shared]
         if set(drawn) & set(varied):
             redrawn[name] = {

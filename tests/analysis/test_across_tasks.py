@@ -25,6 +25,15 @@ def test_aggregates_are_of_scores_between_the_worst_and_the_best_of_each_task():
     assert probability(found, "bad", "good")[1] == 0
 
 
+def test_the_interval_of_a_probability_is_turned_round_with_it():
+    rng = np.random.default_rng(0)
+    scores = {alg: {task: rng.normal(at, 1, 5) for task in "st"} for at, alg in enumerate("ab")}
+    found = few(scores)
+    low, point, high = probability(found, "a", "b")
+    assert low < point < high < 1
+    assert probability(found, "b", "a") == (1 - high, 1 - point, 1 - low)
+
+
 def test_the_optimality_gap_needs_reference_scores():
     assert set(few().aggregates) == {"mean", "median", "iqm"}
     found = few(TWO, {"easy": (0, 20), "hard": (0, 5)})
@@ -85,11 +94,39 @@ def test_the_mean_of_a_task_has_students_interval():
     assert (easy.mean, easy.low, easy.high) == pytest.approx((10, 10 - reach, 10 + reach), rel=1e-6)
 
 
+def test_the_mean_of_a_task_has_the_interval_that_was_asked_for():
+    found = few(interval="stderr")
+    easy = next(one for one in found.performances if (one.algorithm, one.task) == ("good", "easy"))
+    assert (easy.low, easy.high) == pytest.approx((10 - 1 / 3**0.5, 10 + 1 / 3**0.5))
+    assert found.interval == "stderr"
+
+
 def test_no_difference_is_claimed_from_the_bootstrap_of_few_runs_alone():
     """Two runs that are better on each task leave no overlap, and yet no test is significant."""
     found = few({"a": {f"t{t}": [1.0, 5.0] for t in range(3)}, "b": {f"t{t}": [0.0, 0.9] for t in range(3)}})
     assert probability(found, "a", "b")[0] > 0.5
     assert found.sentence.startswith("No difference between a and b over 3 tasks was shown (")
+
+
+@pytest.mark.parametrize(("goal", "best", "second"), [("max", "a", "b"), ("min", "b", "a")])
+def test_tests_on_single_tasks_are_counted_for_the_algorithm_that_each_shows_better(goal, best, second):
+    high, low = [10.0, 11.0, 12.0], [0.0, 1.0, 2.0]
+    found = few({"a": {"s": high, "t": high, "u": low}, "b": {"s": low, "t": low, "u": high}}, "none", goal)
+    assert found.sentence.startswith(f"No difference between {best} and {second} over 3 tasks was shown (")
+    counts = f"tests on single tasks that show {best} better: 2 of 3, {second} better: 1"
+    assert found.sentence.endswith(f"; {counts}).")
+
+
+@pytest.mark.parametrize(("goal", "best", "mean"), [("max", "a", 5.5), ("min", "b", 3)])
+def test_on_one_task_the_best_is_shown_to_be_better_by_the_corrected_p_alone(goal, best, mean):
+    """t = 2.5 with 8 degrees of freedom has p = 0.037, three times that after the correction."""
+    b = np.arange(1.0, 6.0)
+    found = few({"a": {"t": b + 2.5}, "b": {"t": b}, "c": {"t": b}}, goal=goal)
+    assert min(pair.p_welch for pair in found.pairs) == pytest.approx(0.0369, abs=1e-4)
+    assert found.sentence == (
+        f"{best} has the best mean on t, {mean:g}, and was shown to be better than 0 of 2 others "
+        "(Welch's test at 0.05, Holm-corrected over 3 tests)."
+    )
 
 
 def test_single_runs_give_points_without_intervals():

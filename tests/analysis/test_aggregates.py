@@ -157,11 +157,17 @@ def test_one_run_of_each_task_has_no_interval_and_few_are_named():
     assert np.isnan([one.low, one.high]).all()
     assert "narrower" in estimate("mean", TOY).note
     assert estimate("mean", np.zeros((10, 2))).note == ""
+    assert "narrower" in estimate("mean", {"t": np.zeros(10), "u": np.zeros(9)}).note
 
 
-def test_a_function_of_ones_own_is_a_metric():
-    found = estimate(lambda tasks: np.max([task.max(axis=-1) for task in tasks], axis=0), TOY)
+def test_a_function_of_ones_own_is_a_metric_of_scores_that_are_better_when_higher():
+    def best(tasks):
+        return np.max([task.max(axis=-1) for task in tasks], axis=0)
+
+    found = estimate(best, TOY)
     assert (found.point, found.high) == (7, 7)
+    found = estimate(best, TOY, goal="min")
+    assert (found.point, found.low) == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from alfred.analysis.curves import Series, align, band, cut, thin
+from alfred.analysis.curves import Series, align, band, thin
 from alfred.utils.stats import get_95_confidence_interval
 
 NAN = np.nan
@@ -87,10 +87,6 @@ def test_a_band_of_one_run_says_so():
     found = band([run([0, 1], [1, 2])], "student_t")
     assert found.note == "n = 1: no interval"
     assert np.isnan(found.low).all()
-
-
-def test_cut_keeps_what_was_recorded_up_to_and_with_an_x():
-    assert cut(run([0, 10, 20], [1, 2, 3]), 10).y.tolist() == [1, 2]
 
 
 def test_thin_keeps_the_ends_and_no_more_than_asked_for():

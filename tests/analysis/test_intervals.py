@@ -54,6 +54,9 @@ def test_the_quantiles_of_ragged_rows_are_numpys():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_one_run_has_no_interval_and_none_has_no_mean(method):
+    beside = intervals(np.array([[NAN, 4.0], [5.0, 7.0]]), method)
+    assert np.isnan([beside.low[0], beside.high[0]]).all()
+    assert np.isnan(beside.low[1]) == (method == "None")
     found = intervals(np.array([[NAN, 4.0], [NAN, NAN]]), method)
     assert found.n.tolist() == [1, 0]
     np.testing.assert_array_equal(found.centre, [4, NAN])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
 
 from alfred.analysis.gather import gather
-from alfred.analysis.luck import last_x, retrain_gap
+from alfred.analysis.luck import chosen_experiment, last_x, retrain_gap
 
 
 def lay(tree, lengths):
@@ -35,6 +36,19 @@ def test_runs_without_a_score_are_left_out_of_it(make_tree):
     assert (found.n_full, found.at_full_length) == (1, 100)
     # the NaN came after the search's training length
     assert (found.n_equal, found.at_equal_length) == (2, 26)
+
+
+def test_the_experiment_that_was_chosen_is_the_only_one_with_the_parameters_of_the_retrain(make_tree):
+    """`run` gives experiment N of a tree lr = N / 10."""
+    search, retrain = make_tree("Ju1_a_t_grid_x"), make_tree("Ju2_a_t_retrainBestJu1_x")
+    for number in (1, 2):
+        search.run(number, 1)
+    retrain.run(2, 5)
+    assert chosen_experiment(gather(search.dir), gather(retrain.dir)) == 2
+    twin = search.run(3, 1)
+    for name in ("config.json", "config_unique.json"):
+        shutil.copyfile(search.dir / "experiment2" / "seed1" / name, twin / name)
+    assert chosen_experiment(gather(search.dir), gather(retrain.dir)) is None
 
 
 def test_without_runs_there_is_no_gap():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -141,7 +142,7 @@ def test_the_same_again_makes_no_new_names_and_no_summaries(project):
 def test_a_figure_of_other_sources_is_kept_and_the_new_one_gets_the_next_free_name(project):
     figure = project.storage_dir(0) / "benchmark" / "benchmark_vertical_densities.pdf"
     before = figure.read_bytes()
-    assert project(*SEARCHES, "--storage_names", *project.names[:2])[0] == 0
+    assert project(*SEARCHES, "--storage_names", *project.names[:2], project.names[0])[0] == 0  # one twice
     assert figure.read_bytes() == before
     assert names_of(project.sources(0, "benchmark_vertical_densities_0")) == project.names[:2]
     assert "benchmark_vertical_densities_0" in project.figures(1)
@@ -173,6 +174,27 @@ def test_models_are_compared_per_task_with_tables_and_a_verdict(project):
     )
     assert all(flattered in text for text in told)
     assert f"{2.2:g}" in out, "the mean of 2.1, 2.2 and 2.3, ppo on hill"
+    sources = project.sources(0, "benchmark_across_tasks")
+    assert (sources["interval"], sources["settings"]["interval"]) == ("student_t", "student_t")
+
+
+def test_one_algorithm_on_several_tasks_has_its_tables_made_as_was_asked_for(project):
+    for experiment in (1, 2):
+        crashed = project.storage_dir(0) / f"experiment{experiment}" / "seed3"
+        (crashed / "COMPLETED").rename(crashed / "CRASH.txt")
+    ppo = (project.names[0], project.names[2])
+    asked_for = ("--y_error_bars", "stderr", "--performance_goal", "min")
+    status, out, _ = project(*MODELS, "--storage_names", *ppo, *asked_for)
+    assert (status, out.splitlines()[-1]) == (0, "There is only ppo: nothing to compare it with.")
+    sources = project.sources(0, "benchmark_across_tasks")
+    assert (sources["interval"], sources["goal"]) == ("stderr", "min")
+    table = project.storage_dir(0) / "benchmark" / "benchmark_across_tasks_performance.csv"
+    with open(table, newline="") as file:
+        hill, cart_pole = csv.DictReader(file)
+    assert (hill["n"], hill["left_out"]) == ("2", "1 crashed")
+    assert (cart_pole["n"], cart_pole["left_out"]) == ("3", "")
+    ends = [float(cart_pole[end]) for end in ("low", "mean", "high")]
+    assert ends == pytest.approx([21.2 - 0.1 / 3**0.5, 21.2, 21.2 + 0.1 / 3**0.5])  # experiment1, the lowest
     assert out.rstrip().splitlines()[-1].endswith(".")
     assert "ppo" in out.rstrip().splitlines()[-1]
 
@@ -359,6 +381,8 @@ def test_evaluation_runs_are_scores_that_are_kept_and_asked_for_once_in_a_comman
     assert len(calls.read_text().splitlines()) == 7, "only the one that failed was asked again"
     assert project.sources(0, "benchmark_performance")["n"] == {project.names[0]: 3}
     assert "made storage" in out
+    assert project(*MODELS, *words, "--re_run_if_exists")[0] == 1
+    assert len(calls.read_text().splitlines()) == 13, "all were asked anew"
 
 
 def test_an_evaluate_py_that_cannot_be_used_is_one_line_and_leaves_the_summary(project):

@@ -168,6 +168,23 @@ def test_runs_are_read_back_from_a_file_bit_for_bit_and_a_second_export_adds_non
     assert (second.runs, second.rows) == (0, 0)
     assert "3 runs were there already" in second.notes
     assert {run.info.run_id for run in runs_of(client).values()} == there
+    check_what_is_logged_again(order, root, database, client)
+
+
+def check_what_is_logged_again(order, root, database, client):
+    """What an export that was killed has left a part of, which goes, and a run that was run anew since."""
+    runs = runs_of(client)
+    client.delete_tag(runs["experiment1/seed1"].info.run_id, "alfred.whole")
+    (root / NAME / "experiment1" / "seed2" / ".alfred" / "attempts.json").write_text('{"attempt": 3}')
+    assert target.export(order(database)).runs == 2
+    experiment = client.get_experiment_by_name(NAME).experiment_id
+    now = [(run.info.run_name, run.data.tags["alfred.attempt"]) for run in client.search_runs([experiment])]
+    assert sorted(now) == [
+        ("experiment1/seed1", "2"),
+        ("experiment1/seed2", "2"),
+        ("experiment1/seed2", "3"),
+    ]
+    assert runs_of(client)["experiment1/seed1"].info.run_id != runs["experiment1/seed1"].info.run_id
 
 
 def test_names_that_mlflow_refuses_or_would_make_one_of_two_arrive_each_under_its_own(order, root, database):

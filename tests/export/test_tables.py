@@ -72,6 +72,7 @@ def test_a_completed_run_without_a_score_says_why(order, tmp_path):
 
 def test_a_csv_of_steps_reads_back_bit_for_bit(order, root, tmp_path):
     outcome = csv_file.export(order(tmp_path / "steps.csv", rows="steps"))
+    assert b"\r\n" not in (tmp_path / "steps.csv").read_bytes(), "lines end as Unix's do"
     rows = read_csv(tmp_path / "steps.csv")
     assert outcome.rows == len(rows) == 3 * 7 + 2
     own = [row for row in rows if row["storage_name"][:3] == "Ju1" and row["seed"] == "1"]
@@ -152,6 +153,15 @@ def test_a_file_that_is_there_is_never_overwritten(kind, order, tmp_path):
         WRITERS[kind].export(order(place))
     assert place.read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir() if path.name != "storage"] == [place.name]
+
+
+def test_a_file_that_somebody_made_meanwhile_is_kept(order, tmp_path):
+    place = tmp_path / "runs.csv"
+    made = replace(order(place), heard=lambda what, n: place.write_text("mine"))
+    with pytest.raises(UsageError, match="--output"):
+        csv_file.export(made)
+    assert place.read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs.csv", "storage"]
 
 
 @pytest.mark.parametrize("kind", WRITERS)

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from pypdf import PdfReader
 
 from alfred.analysis.across_tasks import compare_across_tasks
+from alfred.figures.across_notes import bootstrap_note
 from alfred.figures.across_tasks import draw_across_tasks, save_across_tasks
 from alfred.figures.names import Name
 from alfred.figures.saving import render
@@ -100,6 +101,13 @@ def test_the_caption_says_normalization_n_method_and_what_was_left_out():
     assert "runs left out: 3 crashed, 1 running" in text
 
 
+def test_of_ragged_runs_the_fewest_say_how_far_to_trust_an_interval():
+    rng = np.random.default_rng(0)
+    scores = {alg: {"s": rng.normal(size=10), "t": rng.normal(size=9 + at)} for at, alg in enumerate("ab")}
+    said = bootstrap_note(compare_across_tasks(scores, n_replicates=50))
+    assert said.endswith(", narrower than it says below 10 runs; n = 9 to 10 on each of 2 tasks")
+
+
 def test_where_lower_is_better_profiles_are_shares_below_with_the_better_end_at_the_right():
     figure = draw_across_tasks(compared(2, 2, 3, normalization="none", goal="min"))
     ax = axes_of(figure, "performance profiles")
@@ -152,6 +160,9 @@ def test_figure_tables_and_sources_are_written_into_every_folder(tmp_path):
     sources = json.loads((folders[0] / "benchmark_across_tasks_sources.json").read_text())
     assert sources["n"] == {"task0": {"alg0": 3, "alg1": 3}, "task1": {"alg0": 3, "alg1": 3}}
     assert (sources["normalization"], sources["replicates"]) == ("min-max", 50)
+    assert {task: tuple(ends) for task, ends in sources["normalization_constants"].items()} == (
+        result.normalized.constants
+    )
     assert sources["verdict"] == result.sentence
     assert sources["interval_of_aggregates"] == "95 % stratified percentile bootstrap"
     assert save_across_tasks(result, folders, {"settings": {"metric": "m"}, "seed": 0}) == paths

@@ -8,7 +8,7 @@ from alfred.analysis.luck import RetrainGap
 from alfred.analysis.scores import score_search
 from alfred.analysis.settings import settings
 from alfred.figures.curve_panel import gather_band
-from alfred.figures.models import Model, _draw_learning, _draw_performance, draw_compare_models
+from alfred.figures.models import Model, _draw_gaps, _draw_learning, _draw_performance, draw_compare_models
 from alfred.figures.names import Name, in_order, looks_of, names_of
 from alfred.figures.saving import save_figure
 from alfred.figures.searches import _draw_trials, compared_searches, draw_compare_searches
@@ -69,11 +69,15 @@ def test_an_experiment_that_can_not_be_the_best_counts_as_tried(make_tree):
     for experiment in (1, 2, 3):
         tree.learn(experiment, 1, experiment)
     tree.lay(4, 1, None, "CRASH.txt")
+    tree.learn(5, 1, 9)
+    tree.lay(5, 2, None, "CRASH.txt")  # the highest score, and not that of all its runs
     found = [gather(tree.dir)]
-    (compared,) = compared_searches(found, scores_of(found, settings()), "max")
-    assert compared.best_of_k.n_total == 4
-    assert len(compared.experiment_scores) == 3
-    assert np.isnan(compared.best_of_k.estimate[0])
+    scores = scores_of(found, settings())
+    (compared,) = compared_searches(found, scores, "max")
+    assert compared.best_of_k.n_total == 5
+    assert len(compared.experiment_scores) == 4
+    assert np.isnan(compared.best_of_k.estimate).tolist() == [True, True, False, False, False]
+    assert compared.best_of_k.estimate[-1] == scores[0].experiment(3).mean < max(compared.experiment_scores)
 
 
 def test_searches_are_compared_in_two_figures_in_every_storage_directory(searches, read_figure):
@@ -118,6 +122,14 @@ def test_models_are_compared_by_curves_and_scores(searches, read_figure):
     assert not (found[0].storage_dir / "benchmark" / "benchmark_retrain_gap.pdf").exists()
 
 
+def test_the_runs_used_are_those_of_the_experiment_that_is_shown(searches, read_figure):
+    found = searches(["ppo"], ["ant"], n_experiments=2)
+    compare_models(found, settings())
+    for kind in ("learning", "performance"):
+        (source,) = benchmark_figure(read_figure, found[0], kind).sources["sources"]
+        assert source["runs_used"] == [f"experiment2/seed{seed}" for seed in range(3)]
+
+
 def test_the_gap_between_search_and_retrain_is_shown_with_its_numbers_of_runs(searches, read_figure):
     found = searches(["ppo"], ["ant"])
     gap = RetrainGap(2.0, 3, 1.5, 9, 1.8, 10, 50.0, -0.5)
@@ -128,6 +140,11 @@ def test_the_gap_between_search_and_retrain_is_shown_with_its_numbers_of_runs(se
     numbers = [record[f"n_{which}"] for which in ("in_search", "at_equal_length", "at_full_length")]
     assert numbers == [3, 9, 10]
     assert record["last_x_of_search"] == 50.0
+    models = [Model(found[0], scores_of(found, settings())[0], gap)]
+    with printed():
+        (ax,) = _draw_gaps(models, names_of(found), settings(), Visuals()).axes
+    joined, *marks = (line.get_ydata().tolist() for line in ax.lines)
+    assert (joined, marks) == ([2.0, 1.5], [[2.0], [1.5], [1.8]])
 
 
 def test_twelve_algorithms_on_six_tasks_have_all_their_names_in_the_figure(searches, tmp_path, read_figure):
@@ -239,6 +256,18 @@ def test_experiments_tried_are_counted_in_whole_numbers(searches, make_tree, n_e
     low, high = ax.get_xlim()
     assert low < 1 <= n_experiments + n_unscored < high
     assert [text.get_text() for text in ax.texts] == ([] if n_experiments else ["no run has a score"])
+
+
+def test_the_expected_best_has_its_band_up_to_a_quarter_of_the_experiments_and_is_dashed_beyond(searches):
+    found = searches(["ppo"], ["ant"], n_experiments=8, n_seeds=1)
+    wanted = settings()
+    with printed():
+        figure = _draw_trials(compared_searches(found, scores_of(found, wanted), "max"), wanted, Visuals())
+    (ax,) = figure.axes
+    assert [line.get_linestyle() for line in ax.lines] == ["-", "--"]
+    assert [line.get_xdata().tolist() for line in ax.lines] == [[1, 2], [2, 3, 4, 5, 6, 7, 8]]
+    (band,) = ax.collections
+    assert set(band.get_paths()[0].vertices[:, 0]) == {1, 2}
 
 
 def test_a_comparison_of_fewer_storage_directories_does_not_replace_the_larger_one(searches):

@@ -5,7 +5,8 @@ import io
 import matplotlib.image
 import pytest
 
-from alfred.figures.sampled_hyperparams import _is_wide, sampled_hyperparams_png
+from alfred.figures.sampled_hyperparams import _draw, _row, sampled_hyperparams_png
+from alfred.utils.plots import create_fig
 
 
 @pytest.mark.parametrize(
@@ -46,4 +47,6 @@ def test_other_values_give_another_picture():
     ],
 )
 def test_positive_numbers_over_two_decades_are_drawn_logarithmically(column, expected):
-    assert _is_wide(column) is expected
+    _, ax = create_fig((1, 1))
+    _draw(ax, _row("lr", column))
+    assert ax.get_xscale() == ("log" if expected else "linear")

@@ -29,6 +29,18 @@ def test_lines_far_from_the_scores_are_told_at_the_edge_they_lie_beyond():
     assert texts == ["below: chance (0.1)", "above: 3"]
 
 
+@pytest.mark.parametrize(
+    ("n", "reach", "n_shown"),
+    [(10, 0.1, 10), (11, 0.1, 0), (11, np.nan, 11)],
+    ids=["few", "many", "no interval"],
+)
+def test_few_points_are_shown_themselves_and_all_where_there_is_no_interval(n, reach, n_shown):
+    _, ax = create_fig((1, 1))
+    draw_columns(ax, [Column("a", look(0), np.arange(float(n)), (n - 1) / 2, reach, reach)])
+    shown = [line.get_ydata().tolist() for line in ax.lines if line.get_marker() == "."]
+    assert shown == [list(range(n_shown))]
+
+
 def test_where_no_run_has_a_score_the_panel_says_so_and_has_no_scale():
     _, ax = create_fig((1, 1))
     draw_columns(ax, [Column("a", look(0), np.empty(0), np.nan, np.nan, np.nan)], title="ant")

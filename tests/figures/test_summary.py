@@ -24,6 +24,7 @@ from alfred.storage.creation import Experiment, Preparation, lay_search
 from alfred.storage.leases import Leases
 from alfred.storage.owners import this_process
 from alfred.utils.recorder import Recorder
+from alfred.utils.stats import get_95_confidence_interval
 
 TINY = Path(__file__).resolve().parents[1] / "projects" / "tiny"
 FILES = {
@@ -73,6 +74,20 @@ def record(storage_dir):
 
 def names(folder):
     return {path.name for path in folder.iterdir()}
+
+
+def test_scores_stand_there_with_every_digit_and_intervals_with_both_their_ends(tmp_path):
+    scores = [1 / 3, 0.5, 7.1]
+    storage_dir = lay(tmp_path, {1: dict(enumerate(scores, start=1))})
+    summarize_search(storage_dir, settings(y_error_bars="bootstrapped_CI"))
+    made = record(storage_dir)
+    with open(storage_dir / "summary" / "summary_seed_scores.csv", newline="") as file:
+        assert [float(row["score"]) for row in csv.DictReader(file)] == scores
+    assert [run["score"] for run in made["runs"]] == scores
+    mean, up, down = get_95_confidence_interval(scores, "bootstrapped_CI")
+    assert up > 1.1 * down
+    (one,) = made["experiments"]
+    assert (one["mean"], one["low"], one["high"]) == pytest.approx((mean, mean - down, mean + up))
 
 
 # --- at the end of a launch

@@ -75,8 +75,9 @@ def test_what_can_not_be_drawn_is_told_in_one_line_with_its_file(folder, kind, c
     assert "\n" not in str(caught.value)
 
 
-def test_any_two_of_twelve_curves_differ_in_grey_and_eightyfour_differ_at_all():
+def test_any_two_of_fortyeight_curves_differ_in_grey_and_eightyfour_differ_at_all():
     assert len({look(at).marker for at in range(12)}) == 12
+    assert len({(one.marker, str(one.line)) for one in map(look, range(48))}) == 48
     assert len({(one.color, one.marker, str(one.line)) for one in map(look, range(84))}) == 84
     assert len(MARKERS) == 12
     assert len({str(line) for line in LINES}) == 4

@@ -21,8 +21,10 @@ from pathlib import Path
 import pytest
 
 import alfred
+from alfred.export import wandb
 from alfred.storage import batons, leases, owners
 from alfred.storage.processes import start_token
+from alfred.sync_wandb import SyncReport, _upload_all
 from alfred.utils.recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -267,6 +269,46 @@ def test_a_terminal_shows_a_bar_and_ctrl_c_ends_wandb_too(one_run, server):
     reader.join(LIMIT)
     os.close(screen)
     assert re.search(r"W&B runs: +0%.* 0/1 ", b"".join(drawn).decode())
+
+
+def a_program(folder, *lines):
+    """A program that does and says what these lines of a shell script do."""
+    program = folder / "program"
+    program.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+def a_run(folder):
+    run = wandb.WandbRun(folder / "offline-run-1-abc", folder / "offline-run-1-abc" / "run-abc.wandb")
+    run.folder.mkdir()
+    return run
+
+
+def test_a_refused_run_that_is_marked_all_the_same_loses_its_mark_and_no_key_is_told(tmp_path, monkeypatch):
+    """As versions of wandb before 0.29 do; the key is none that the environment holds."""
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    run = a_run(tmp_path)
+    said = f"wandb: ERROR the key {KEY} is unknown"
+    reason = wandb.upload(run, a_program(tmp_path, f"touch {run.data}.synced", f"echo '{said}'"), [], LIMIT)
+    assert reason == "the key *** is unknown"
+    assert not run.is_synced
+    assert wandb.upload(run, a_program(tmp_path, f"touch {run.data}.synced"), [], LIMIT) == ""
+
+
+def test_a_run_that_arrives_at_the_second_try_is_synced(tmp_path):
+    marker, sign = a_run(tmp_path).data.with_name("run-abc.wandb.synced"), tmp_path / "tried"
+    (run,) = runs = [wandb.WandbRun(marker.parent, marker.with_suffix(""))]
+    program = a_program(tmp_path, f"[ -e {sign} ] && touch {marker}", f"touch {sign}", "echo later")
+    report = SyncReport(tmp_path)
+    _upload_all(runs, lambda run, waiting: wandb.upload(run, program, [], LIMIT, waiting), report)
+    assert (report.synced, report.failed) == ([run], {})
+
+
+def test_what_is_typed_counts_before_what_the_environment_says(monkeypatch):
+    monkeypatch.setenv("WANDB_PROJECT", "of_the_environment")
+    monkeypatch.setenv("WANDB_ENTITY", "me")
+    assert wandb.options_of("typed", None) == ["--project=typed", "--entity=me"]
 
 
 def test_wandb_ends_with_an_alfred_that_is_killed_by_force(tmp_path):

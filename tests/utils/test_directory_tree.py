@@ -277,6 +277,8 @@ def test_a_longer_form_of_the_same_hash_is_the_same_code(repository, tmp_path, l
     tree = DirectoryTree("a", "t", "d", seed=1, git_hashes=longer)
     tree.create_directories()
     assert sanity_check_hash(tree.storage_dir, lines[0])
+    DirectoryTree.git_repos_to_track["two"] = str(repository)
+    assert not sanity_check_hash(tree.storage_dir, lines[0])
     DirectoryTree.git_repos_to_track.clear()
     assert not sanity_check_hash(tree.storage_dir, lines[0])
 

@@ -15,6 +15,7 @@ import pytest
 import alfred
 from alfred.errors import RecorderError
 from alfred.utils.recorder import Recorder
+from alfred.utils.safe_opcodes import end_of
 
 hostile = runpy.run_path(str(Path(__file__).parent / "hostile_pickles.py"))
 
@@ -114,6 +115,17 @@ def test_a_hostile_file_is_refused_in_one_line_and_does_nothing(tmp_path, laid, 
         assert "MemoryError" not in how, (names[file], how)
         assert events == [], (names[file], events)
     assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.parametrize("kind", [list, tuple, frozenset, lambda items: {"k": items[0]}])
+def test_containers_stand_in_one_another_up_to_a_hundred_deep(kind):
+    value = 0
+    for _ in range(100):
+        value = kind([value])
+    data = pickle.dumps(value)
+    assert end_of(data) == len(data)
+    with pytest.raises(ValueError, match="more than 100 containers"):
+        end_of(pickle.dumps(kind([value])))
 
 
 def test_what_is_refused_would_have_been_done_by_a_plain_unpickler(tmp_path, laid):

@@ -152,7 +152,7 @@ def test_the_next_free_name_counts_from_0(tmp_path):
 def test_a_list_file_gives_each_name_once_in_order(root, tmp_path, capsys):
     list_file = tmp_path / "list.txt"
     list_file.write_bytes(
-        b"\xef\xbb\xbfJu2_b\r\n\r\n# Ju3_c\r\n  Ju1_a  # the first\r\nJu2_b#again\r\n\t# x\r\nJu9_gone"
+        b"\xef\xbb\xbfJu2_b\r\n\r\n# Ju3_c\r\n  Ju1_a  # the first\r\nJu2_b#again\r\n\t# x\rJu9_gone"
     )
     dirs = select_storage_dirs(str(list_file), None, None)
     assert dirs == [root / "Ju2_b", root / "Ju1_a", root / "Ju9_gone"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 import alfred
@@ -124,6 +124,27 @@ def test_horizontal_lines_go_from_side_to_side_and_stay_as_given(ax):
     assert ax.collections[0].get_segments()[0].tolist() == [[0, 2], [5, 2]]
     assert ax.get_xlim() == (0, 5)
     assert texts(ax) == ["human"]
+
+
+# Light as red-blind and green-blind eyes see it: Vienot, Brettel & Mollon (1999), on linear RGB.
+SEEN = {
+    "by all": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    "red-blind": [[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]],
+    "green-blind": [[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]],
+}
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+@pytest.mark.parametrize("eyes", SEEN)
+def test_any_two_colours_are_told_apart_by_colour_blind_eyes_too(eyes):
+    """Distances in CIELAB; 2 is just seen, matplotlib's own colours come down to 6."""
+    rgb = np.array([to_rgb(color) for color in PALETTE])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(SEEN[eyes]).T, 0, 1) @ XYZ.T / XYZ.sum(axis=1)
+    f = np.where(seen > 0.008856, np.cbrt(seen), 7.787 * seen + 16 / 116)
+    lab = np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
+    distances = np.linalg.norm(lab[:, None] - lab[None], axis=2)
+    assert distances[np.triu_indices(len(PALETTE), 1)].min() > 15
 
 
 def test_sixteen_curves_look_all_different(ax):

@@ -284,15 +284,23 @@ def test_the_iterator_beats_on_multiples_and_on_the_last_iteration():
     assert beats == [0, 4, 8, 9]
 
 
-def test_the_iterator_beats_when_time_has_passed():
+@pytest.mark.parametrize("heartbeat_time", [2, 2.5])
+def test_the_iterator_beats_when_more_time_has_passed(heartbeat_time):
     now = [0.0]
-    iterator = TrainingIterator(8, heartbeat_time=2.5, clock=lambda: now[0])
+    iterator = TrainingIterator(8, heartbeat_time=heartbeat_time, clock=lambda: now[0])
     beats = []
     for it in iterator:
         if it.heartbeat:
             beats.append((it.itr, it.elapsed))
         now[0] += 1
     assert beats == [(0, 0.0), (3, 3.0), (6, 3.0), (7, 1.0)]
+
+
+def test_a_beat_that_nobody_looked_at_is_over_with_its_iteration():
+    iterator = iter(TrainingIterator(5, heartbeat_ite=2))
+    next(iterator)
+    assert not next(iterator).heartbeat
+    assert next(iterator).heartbeat
 
 
 def test_a_beat_is_true_once_and_can_be_swallowed():

@@ -69,8 +69,7 @@ def test_a_reserved_id_is_never_given_again(git_user, tmp_path):
     assert reserve_id(tmp_path / "new" / "root") == "JU4"
 
 
-def test_processes_that_reserve_at_once_get_different_ids(git_user, tmp_path):
-    git_user("Julia")
+def test_processes_that_reserve_at_once_get_ids_that_differ_in_more_than_case(tmp_path):
     program = (
         "import sys; from alfred.utils.storage_names import reserve_id; print('ready', flush=True);"
         "sys.stdin.readline(); [print(reserve_id(sys.argv[1])) for _ in range(40)]"
@@ -78,14 +77,19 @@ def test_processes_that_reserve_at_once_get_different_ids(git_user, tmp_path):
     command = [sys.executable, "-c", program, str(tmp_path / "root")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     environment = os.environ | {"PYTHONPATH": str(Path(alfred.__file__).parents[1])}
-    workers = [subprocess.Popen(command, env=environment, **pipes) for _ in range(3)]
+    environment |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "user.name"}
+    workers = [
+        subprocess.Popen(command, env=environment | {"GIT_CONFIG_VALUE_0": name}, **pipes)
+        for name in ("Julia", "JUDITH", "jules")
+    ]
     for worker in workers:
         assert worker.stdout.readline() == "ready\n"
     for worker in workers:
         worker.stdin.write("go\n")
         worker.stdin.flush()
     ids = [line for worker in workers for line in worker.communicate(timeout=60)[0].split()]
-    assert sorted(ids, key=lambda id: int(id[2:])) == [f"Ju{number}" for number in range(1, 121)]
+    assert {id[:2] for id in ids} == {"Ju", "JU", "ju"}
+    assert sorted(int(id[2:]) for id in ids) == list(range(1, 121))
 
 
 def test_a_root_that_can_not_be_made_is_said_in_one_line(tmp_path):

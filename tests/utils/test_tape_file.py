@@ -189,6 +189,20 @@ def test_a_value_that_can_not_be_pickled_leaves_what_was_saved(tmp_path):
     assert read(path)["a"] == [0, 1, 2, 3, 4]
 
 
+def test_an_edit_that_could_not_be_written_is_saved_once_it_can(tmp_path):
+    folder = tmp_path / "recorders"
+    made = large(folder / "tape.pkl")
+    made.tape["a"][0] = -1
+    folder.rename(tmp_path / "away")
+    folder.touch()  # no folder can be made there
+    with pytest.raises(RecorderError, match="can't be written"):
+        made.save(folder / "tape.pkl")
+    folder.unlink()
+    (tmp_path / "away").rename(folder)
+    made.save(folder / "tape.pkl")
+    assert read(folder / "tape.pkl")["a"] == [-1, 1, 2]
+
+
 def test_a_save_to_another_name_is_whole_and_the_first_file_keeps_what_was_saved_there(tmp_path):
     first, second = tmp_path / "first.pkl", tmp_path / "second.pkl"
     made = large(first)
