@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from alfred.storage import processes
 
 SLEEPER = [sys.executable, "-c", "print(flush=True); import time; time.sleep(600)"]
@@ -13,6 +15,26 @@ import os, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 print(child.pid, flush=True)
 time.sleep(600)
+"""
+# In a pid namespace of its own: what a user is told of another's process where /proc hides those.
+HIDDEN = """
+import dataclasses, os, subprocess
+from alfred.storage import leases, owners, processes
+subprocess.run(["mount", "-t", "proc", "-o", "hidepid=2", "proc", "/proc"], check=True)
+with subprocess.Popen(["sleep", "600"], start_new_session=True) as other:
+    token = processes.start_token(other.pid)
+    owner = dataclasses.replace(owners.this_process(), pid=other.pid, start=token)
+    if os.fork() == 0:
+        os.setgroups([])
+        os.setresgid(12345, 12345, 12345)
+        os.setresuid(12345, 12345, 12345)
+        me = owners.this_process()
+        print(repr(processes.start_token(other.pid)), processes.start_token(2**22 - 1))
+        print(leases.judge_owner(owner, owner.name, me).value)
+        print(processes.kill_session(other.pid, token), flush=True)
+        os._exit(0)
+    os.wait()
+    other.kill()
 """
 
 
@@ -51,3 +73,20 @@ def test_a_session_whose_number_belongs_to_another_process_now_is_left_alone():
         assert processes.kill_session(process.pid, "the start of another")
         assert process.poll() is None
         os.kill(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.server  # a mount needs root
+def test_a_process_that_the_system_hides_is_neither_dead_nor_gone():
+    command = [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        "--kill-child",
+        sys.executable,
+        "-c",
+        HIDDEN,
+    ]
+    asked = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert asked.stdout.splitlines() == ["'' None", "not proven", "False"], asked.stderr

@@ -1,17 +1,24 @@
 """Finding the runs whose owner is dead, and putting them back while others do the same."""
 
+import contextlib
+import dataclasses
 import os
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from alfred.storage import batons, leases, processes, recovery
+from alfred.storage import batons, findings, leases, processes, recovery
 from alfred.storage.attempts import Attempts, read_attempts
 from alfred.storage.flags import WAITING_BATON, State, look
 from alfred.storage.leases import Leases
 from alfred.storage.owners import this_process
 from alfred.storage.survey import Condition
+
+calls = runpy.run_path(str(Path(__file__).with_name("system_calls.py")))["calls"]
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
 @pytest.fixture
@@ -139,9 +146,48 @@ def test_a_cleaner_killed_at_any_step_leaves_what_the_next_finishes(dead, child)
 def test_what_still_works_in_a_dead_run_is_ended_before_the_run_waits(dead):
     storage_dir, (seed_dir,) = dead(1)
     (baton,) = seed_dir.glob("RUNNING.*")
-    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
-    with subprocess.Popen(sleeper, start_new_session=True) as orphan:
+    with subprocess.Popen(SLEEPER, start_new_session=True) as orphan:
         owner = baton.name.removeprefix("RUNNING.")
         batons.note_process(seed_dir, owner, orphan.pid, processes.start_token(orphan.pid))
         assert put_back(storage_dir) == [str(seed_dir)]
         assert orphan.wait(20) == -9
+
+
+def test_a_run_that_notes_itself_while_its_dead_launcher_is_cleaned_up_after_is_ended_too(dead):
+    """Its start was on its way: the first look into the baton finds nobody."""
+    storage_dir, (seed_dir,) = dead(1)
+    owner = look(seed_dir).owner
+    with subprocess.Popen(SLEEPER, start_new_session=True) as late:
+        token = processes.start_token(late.pid)
+
+        def note_before(call):
+            if call.name == "rename" and call.path == str(seed_dir / f"RUNNING.{owner}"):
+                batons.note_process(seed_dir, owner, late.pid, token)
+            return call.do()
+
+        with calls(seed_dir, note_before):
+            assert put_back(storage_dir) == [str(seed_dir)]
+        assert late.wait(20) == -9
+
+
+def test_an_owner_heard_of_again_while_the_user_is_asked_keeps_its_run(lay):
+    seed_dir, other = lay(2)
+    storage_dir = seed_dir.parent.parent
+    owners = [dataclasses.replace(this_process(), host="elsewhere") for _ in range(2)]
+    leases.owners_dir(storage_dir).mkdir(parents=True)
+    for owner, path in zip(owners, (seed_dir, other), strict=True):
+        (leases.owners_dir(storage_dir) / owner.name).write_text(owner.to_json())
+        batons.claim(str(path), owner.name)
+    with contextlib.closing(Leases(this_process())) as me:
+        found = recovery.find(storage_dir, me.owner)
+        now = iter(range(10**6))
+        findings.watch([found], me.owner, clock=lambda: 1000.0 * next(now), sleep=lambda seconds: None)
+        assert found.dead == [], "a clock that leaps forward during a look proves nothing"
+        now = [0.0]
+        findings.watch(
+            [found], me.owner, clock=lambda: now[0], sleep=lambda seconds: now.append(now.pop() + seconds)
+        )
+        assert len(found.dead) == 2
+        os.utime(leases.owners_dir(storage_dir) / owners[0].name)
+        assert recovery.put_back(found, me) == [str(other)]
+    assert look(seed_dir) == batons.running(owners[0].name)
