@@ -288,6 +288,20 @@ def test_a_baton_that_appears_just_before_an_adopters_own_ends_the_adoption(lay)
     assert look(seed_dir) == COMPLETED_BATON
 
 
+def test_an_adoption_that_fails_leaves_the_run_without_a_baton_to_be_adopted_at_once_the_next_time(lay):
+    (seed_dir,) = lay(1)
+    make_bare(seed_dir)
+
+    def refuse(call):
+        if call.name == "rename":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), call.path)
+        return call.do()
+
+    with calls(seed_dir, refuse), pytest.raises(PermissionError):
+        batons.adopt_all([seed_dir], ME, sleep=lambda seconds: None)
+    assert look(seed_dir) is None
+
+
 def test_one_adopter_does_not_take_what_another_took(lay, together, tmp_path):
     seed_dirs = lay(20)
     for seed_dir in seed_dirs:
