@@ -50,6 +50,11 @@ def test_a_start_token_tells_a_process_from_none_and_from_a_zombie():
     assert processes.start_token(process.pid) is None
 
 
+def test_some_numbers_are_never_those_of_a_run():
+    numbers = (-1, 0, 1, 2, 2**31 - 1, 2**31)
+    assert [processes.is_number(number) for number in numbers] == [False, False, False, True, True, False]
+
+
 def test_a_session_is_killed_with_its_grandchildren_even_when_its_leader_is_gone():
     for leader_first in (False, True):
         with subprocess.Popen(
@@ -75,6 +80,16 @@ def test_a_session_whose_number_belongs_to_another_process_now_is_left_alone():
         os.kill(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("tie", [processes.die_with_parent, processes.end_with_parent])
+def test_a_process_whose_parent_went_before_it_could_be_tied_to_it_ends_at_once(tie):
+    """Else nobody would ever tell it."""
+    pid = os.fork()
+    if pid == 0:
+        tie(2**22 - 1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+
+
 @pytest.mark.server  # a mount needs root
 def test_a_process_that_the_system_hides_is_neither_dead_nor_gone():
     command = [
@@ -90,3 +105,13 @@ def test_a_process_that_the_system_hides_is_neither_dead_nor_gone():
     ]
     asked = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert asked.stdout.splitlines() == ["'' None", "not proven", "False"], asked.stderr
+
+
+@pytest.mark.server  # a namespace needs root
+def test_where_the_clock_since_boot_is_another_numbers_and_start_times_of_processes_mean_something_else():
+    code = "from alfred.storage import processes; print(processes.pid_namespace())"
+    command = ["unshare", "--time", "--fork", sys.executable, "-c", code]
+    elsewhere = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    here = processes.pid_namespace()
+    assert elsewhere.split()[0] == here.split()[0]
+    assert elsewhere != here

@@ -3,15 +3,20 @@
 import contextlib
 import dataclasses
 import errno
+import itertools
 import os
 import runpy
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from alfred.storage import batons, findings, leases, processes, recovery, scheduler
+import alfred.defaults
+from alfred import launch_schedule
+from alfred.commands import cancel
+from alfred.storage import batons, chores, findings, leases, processes, recovery, scheduler
 from alfred.storage.attempts import Attempts, read_attempts
 from alfred.storage.flags import WAITING_BATON, State, look
 from alfred.storage.leases import Leases
@@ -69,6 +74,25 @@ def test_dead_runs_wait_again_and_the_lease_of_the_dead_goes(dead):
     assert os.listdir(leases.owners_dir(storage_dir)) == []
     assert not (storage_dir / "SUMMARY_COMPLETED").exists()
     assert put_back(storage_dir) == []
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+@pytest.mark.parametrize(
+    "door",
+    [
+        cancel._put_back,
+        lambda storage_dirs: launch_schedule._put_back_dead_runs(storage_dirs, this_process()),
+    ],
+    ids=["cancel", "launch"],
+)
+def test_what_a_project_resumes_from_stays_in_place_whoever_puts_its_runs_back(
+    dead, monkeypatch, door, resumes
+):
+    storage_dir, (seed_dir,) = dead(1)
+    monkeypatch.setattr(alfred.defaults, "DEFAULT_RESUME_FROM_CHECKPOINTS", resumes)
+    door([storage_dir])
+    assert look(seed_dir) == WAITING_BATON
+    assert (seed_dir / "model.pt").exists() == resumes
 
 
 def test_whatever_stands_in_the_baton_of_a_dead_run_it_waits_again(dead):
@@ -175,6 +199,20 @@ def test_what_still_works_in_a_dead_run_is_ended_before_the_run_waits(dead, slee
     assert sleeper.wait(20) == -9
 
 
+def test_a_run_whose_process_cannot_be_ended_is_not_put_back(dead, sleeper, monkeypatch):
+    storage_dir, (seed_dir,) = dead(1)
+    baton = look(seed_dir)
+    batons.note_process(seed_dir, baton.owner, sleeper.pid, processes.start_token(sleeper.pid))
+    found = recovery.find(storage_dir, this_process())
+    hours = itertools.count(step=3600.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "kill", lambda pid, number: None)  # it stands in a call that never returns
+        patched.setattr(time, "monotonic", lambda: next(hours))
+        assert recovery.put_back(found, Leases(this_process())) == []
+    assert found.failed == [f"{seed_dir} was not put back: a process that works in it can't be killed"]
+    assert look(seed_dir) == baton
+
+
 def test_a_run_that_notes_itself_while_its_dead_launcher_is_cleaned_up_after_is_ended_too(dead, sleeper):
     """Its start was on its way: the first look into the baton finds nobody."""
     storage_dir, (seed_dir,) = dead(1)
@@ -257,6 +295,41 @@ def test_a_death_counts_unless_the_machine_or_the_job_was_ended(lay, tmp_path, m
     with contextlib.closing(Leases(this_process())) as me:
         assert recovery.put_back(found_silent(seed_dir.parent.parent, me.owner), me) == [str(seed_dir)]
     assert read_attempts(seed_dir).deaths == deaths, owner
+
+
+def test_a_marker_that_another_has_written_since_stays(lay):
+    (seed_dir,) = lay(1)
+    storage_dir = seed_dir.parent.parent
+    dead = hold_of(seed_dir, start="1")
+    batons.finish(seed_dir, dead.name)
+    marker = storage_dir / "SUMMARY_ONGOING"
+    marker.write_text(f"{dead.name}\n")
+    with contextlib.closing(Leases(this_process())) as me:
+        found = recovery.find(storage_dir, me.owner)
+        assert len(found.dead_holds()) == 1
+        marker.write_text(f"{me.owner.name}\n")
+        recovery.put_back(found, me)
+    assert marker.exists()
+    assert put_back(storage_dir) == []
+
+
+def test_while_another_cleaner_adopts_runs_without_a_baton_they_are_left_to_it(lay):
+    (seed_dir,) = lay(1)
+    storage_dir = seed_dir.parent.parent
+    (seed_dir / "UNHATCHED").unlink()
+    for path in (*seed_dir.iterdir(), seed_dir):
+        os.utime(path, (1000, 1000))
+    with (
+        contextlib.closing(Leases(this_process())) as other,
+        contextlib.closing(Leases(this_process())) as me,
+    ):
+        other.hold(storage_dir)
+        assert chores.take(storage_dir, chores.CLEANING, other.owner)
+        for adopted in ([], [str(seed_dir)]):
+            found = recovery.find(storage_dir, me.owner)
+            assert recovery.put_back(found, me, sleep=lambda seconds: None) == adopted
+            chores.give_back(storage_dir, chores.CLEANING, other.owner)
+        other.drop(storage_dir)
 
 
 def test_force_overrules_doubt_but_not_the_proof_of_a_life_that_comes_while_the_user_is_asked(lay):
