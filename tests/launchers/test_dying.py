@@ -111,6 +111,24 @@ def test_kill_9_of_the_fork_server_costs_its_runs_one_attempt(client, look):
     assert (storage_dir / "experiment1/seed1/.alfred/attempts/1/output.out").exists()
 
 
+def test_a_run_that_was_put_back_goes_on_from_its_files_in_a_project_that_resumes(client, look):
+    one = client()
+    with (one.folder / "main.py").open("a") as main:
+        main.write("\ndef set_up_alfred():\n    import alfred.defaults\n")
+        main.write("    alfred.defaults.DEFAULT_RESUME_FROM_CHECKPOINTS = True\n")
+    storage_dir = one.lay(
+        "saved = dir_tree.seed_dir / 'saved'\n"
+        "if dir_tree.attempt == 1:\n"
+        "    saved.write_text('half of it')\n"
+        "    os.kill(os.getppid(), 9)\n"
+        "    time.sleep(600)\n"
+        "saved.write_text(f'{saved.read_text()}, gone on with in attempt {dir_tree.attempt}')"
+    )
+    assert one.run("--storage_name", storage_dir.name).returncode == 0
+    told = (storage_dir / "experiment1" / "seed1" / "saved").read_text()
+    assert told == "half of it, gone on with in attempt 2"
+
+
 def test_a_run_that_lost_its_fork_server_is_done_again_though_nothing_else_waits(client, look):
     """The second process has found by then that nothing waits any more."""
     one = client()

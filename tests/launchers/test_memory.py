@@ -120,6 +120,13 @@ def test_the_kernels_log_is_believed_about_that_process_at_that_time(tmp_path, p
         )
 
 
+def test_in_a_container_the_kernels_log_speaks_of_other_processes_by_the_same_numbers(tmp_path, monkeypatch):
+    (tmp_path / "kmsg").write_text(LOG.format(us=1_001_000_000))
+    memory = Memory(str(tmp_path), "/nowhere", str(tmp_path / "kmsg"))
+    monkeypatch.setattr(os, "readlink", lambda path: "pid:[4026532222]")
+    assert memory.evidence(5986, 0, 1000.0) == ""
+
+
 def test_how_much_memory_the_machine_has_is_known():
     told = Path("/proc/meminfo").read_text().split()[1]
     assert of_machine() == int(told) * 1024

@@ -91,6 +91,14 @@ def test_threads_are_divided_and_what_is_set_stays():
 
 
 @pytest.mark.parametrize(
+    ("given", "cores"), [("1", 1), ("100000", None), ("0", None), ("", None), ("many", None)]
+)
+def test_no_more_cores_are_used_than_slurm_has_given(monkeypatch, given, cores):
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", given)
+    assert usable_cores() == (cores or len(os.sched_getaffinity(0)))
+
+
+@pytest.mark.parametrize(
     ("gpus", "slots", "visible", "shares"),
     [
         (None, 2, "0,1", [None, None]),

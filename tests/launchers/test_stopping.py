@@ -194,14 +194,25 @@ def test_ctrl_c_while_the_project_is_being_imported_leaves_nothing_behind(client
 def test_a_run_that_takes_too_long_is_told_and_then_killed(client, look):
     one = client()
     polite = "try: time.sleep(1000)\nfinally: print('tidied up')"
-    storage_dir = one.lay(polite, STUBBORN, "pass")
+    gives_up = "try: time.sleep(1000)\nexcept KeyboardInterrupt: pass"  # returns, but has not done its work
+    storage_dir = one.lay(polite, STUBBORN, gives_up, "pass")
     launched = one.run("--storage_name", storage_dir.name, "--timeout", "0.3", "--grace", "0.3")
     assert launched.returncode == 1
-    assert look.counts(storage_dir) == {"CRASH.txt": 2, "COMPLETED": 1}
+    assert look.counts(storage_dir) == {"CRASH.txt": 3, "COMPLETED": 1}
     assert "tidied up" in (storage_dir / "experiment1/seed1/output.out").read_text()
-    for name in ("experiment1", "experiment2"):
+    for name in ("experiment1", "experiment2", "experiment3"):
         report = (storage_dir / name / "seed1" / "CRASH.txt").read_text().rstrip()
         assert report.endswith("ran out of its time: --timeout 0.3 seconds")
+
+
+def test_a_run_that_took_too_long_is_a_crash_though_ctrl_c_comes_before_it_has_ended(client, look):
+    one = client()
+    notes_it = STUBBORN.replace("pass", "(Path(__file__).parent / 'told').touch()")
+    storage_dir = one.lay(notes_it)
+    launch = one.start("--storage_name", storage_dir.name, "--timeout", "0.3", "--grace", "1h")
+    look.wait_for((one.folder / "told").exists)
+    assert stop(one, launch, signal.SIGINT, signal.SIGINT)[0] == 130
+    assert look.counts(storage_dir) == {"CRASH.txt": 1}
 
 
 # --- at a terminal

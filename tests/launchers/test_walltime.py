@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from pathlib import Path
 
 import pytest
 
+from alfred import launch_schedule
 from alfred.launchers import walltime
+from alfred.launchers.base import LaunchPlan, LaunchReport
 from alfred.launchers.walltime import WallTime
+from alfred.storage.attempts import write_run
 
 
 class Clock:
@@ -32,6 +37,8 @@ def test_runs_are_told_at_the_notice_and_have_all_but_ten_seconds_of_it(clock):
     assert limit.grace() == 110.0
     clock.now = 2000.0
     assert limit.grace() == 0.0
+    clock.now = 0.0
+    assert WallTime(end=4.0, notice=4.0, clock=clock).grace() == 2.0, "of a short notice half"
 
 
 def test_a_run_begins_only_if_it_can_finish_by_the_median_of_those_that_did(clock):
@@ -61,6 +68,51 @@ def test_the_notice_is_at_most_half_of_what_is_left():
 
 def test_without_a_job_there_is_no_limit():
     assert walltime.of_this_job({}, (), 120.0, None, resumes=False) is None
+
+
+def test_what_a_run_takes_is_known_from_the_completed_ones_alone(client, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + 600))
+    storage_dir = client().lay("pass", "pass", "pass")
+    for number, (flag, seconds) in enumerate([("COMPLETED", 5), ("CRASH.txt", 400), ("UNHATCHED", 300)], 1):
+        seed_dir = storage_dir / f"experiment{number}" / "seed1"
+        (seed_dir / "UNHATCHED").rename(seed_dir / flag)
+        write_run(seed_dir, {"seconds": seconds})
+    assert launch_schedule._walltime([storage_dir], 120.0, None).needed() == 5.0
+
+
+@pytest.mark.parametrize(
+    ("started", "allowed", "began", "resumes", "told"),
+    [
+        ("", 0, 1, False, "runs wait although the job's time is up: see --requeue"),
+        ("2", 2, 1, False, "it was started again 2 times; --requeue allows 2"),
+        ("", 2, 0, False, "no run begins: it would need 1200 s, more than this job had"),
+        ("1", 2, 1, False, None),
+        ("", 2, 0, True, None),
+    ],
+)
+def test_a_job_out_of_time_starts_again_where_that_is_allowed_and_not_in_vain(
+    client, tmp_path, monkeypatch, started, allowed, began, resumes, told
+):
+    asked = tmp_path / "asked"
+    (tmp_path / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {asked}\n')
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("SLURM_JOB_ID", "5")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", started)
+    report = LaunchReport(began=began, out_of_time=True, stopped_by=signal.SIGUSR1)
+    limit = WallTime(end=0.0, notice=0.0, min_left=1200.0, resumes=resumes)
+    plan = LaunchPlan(Path(), tmp_path, (client().lay("pass"),), walltime=limit)
+    launch_schedule._start_again(report, plan, allowed)
+    assert report.out_of_time
+    assert [told in text for text in report.passed_over] == ([] if told is None else [True])
+    assert (asked.read_text() if asked.exists() else "") == ("requeue 5\n" if told is None else "")
+
+
+def test_a_job_out_of_time_does_not_start_again_for_runs_that_were_not_asked_for(client, tmp_path):
+    plan = LaunchPlan(Path(), tmp_path, (client().lay("pass"),), experiments=frozenset({2}))
+    report = LaunchReport(out_of_time=True)
+    launch_schedule._start_again(report, plan, 0)
+    assert (report.passed_over, report.out_of_time) == ([], False)
 
 
 def test_no_run_begins_that_would_not_finish_and_those_left_are_told_of(client, look):

@@ -1,7 +1,10 @@
 """Every change of a run's state: one process gets it, and who was overtaken publishes nothing."""
 
+import errno
 import os
+import runpy
 import time
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from alfred.storage import adoption, batons
 from alfred.storage.attempts import Attempts, read_attempts, write_attempts
 from alfred.storage.flags import COMPLETED_BATON, WAITING_BATON, ConflictError, State, look
 
+calls = runpy.run_path(str(Path(__file__).with_name("system_calls.py")))["calls"]
 ME, OTHER, THIRD = "host-1-0123abcd", "host-2-0123abcd", "host-3-0123abcd"
 
 
@@ -77,6 +81,28 @@ def test_an_unhatched_that_is_no_plain_file_is_put_back_and_named(lay, make):
     assert os.path.lexists(seed_dir / "UNHATCHED")
 
 
+def test_a_claim_that_cannot_look_for_a_second_baton_is_given_back(lay):
+    (seed_dir,) = lay(1)
+
+    def silent(call):
+        if call.name == "listdir":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), call.path)
+        return call.do()
+
+    with calls(seed_dir, silent), pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        batons.claim(str(seed_dir), ME)
+    assert look(seed_dir) == WAITING_BATON
+
+
+def test_a_link_in_the_place_of_a_baton_is_not_written_through(lay):
+    (seed_dir,) = lay(1)
+    (seed_dir / "UNHATCHED").unlink()
+    (seed_dir / f"RUNNING.{ME}").symlink_to("config.json")
+    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+        batons.finish(seed_dir, ME)
+    assert (seed_dir / "config.json").read_text() == "{}\n"
+
+
 def test_a_finished_run_says_who_ran_it(lay):
     (seed_dir,) = lay(1)
     batons.claim(str(seed_dir), ME)
@@ -133,15 +159,6 @@ def test_who_was_overtaken_publishes_nothing(lay, names, end, since):
     with pytest.raises(OvertakenError, match=r"was taken over .*: nothing of this attempt is published"):
         end(seed_dir)
     assert (names(seed_dir), look(seed_dir)) == before
-
-
-def test_a_process_stopped_before_the_rename_of_its_finish_cannot_finish_an_overtaken_run(lay, child):
-    """It has opened the file already, which later carries another flag's name: only its text may change."""
-    (seed_dir,) = lay(1)
-    batons.claim(str(seed_dir), ME)
-    assert child(lambda: batons.finish(seed_dir, ME), kill_before=4) == -9  # written, not renamed
-    assert look(seed_dir) == batons.running(ME)
-    assert batons.reap(seed_dir, batons.running(ME), OTHER) is State.WAITING
 
 
 def test_one_whose_answer_got_lost_knows_its_own_flag(lay):
@@ -202,6 +219,19 @@ def test_a_baton_that_has_changed_hands_is_not_reaped(lay):
     assert look(seed_dir) == batons.running(ME)
 
 
+def test_whoever_takes_a_run_over_can_look_into_its_baton_before_anything_is_moved(lay):
+    (seed_dir,) = lay(1)
+    batons.claim(str(seed_dir), ME)
+    (seed_dir / "model.pt").write_text("weights")
+    seen = []
+
+    def taken():
+        seen.append((look(seed_dir), (seed_dir / "model.pt").exists()))
+
+    batons.reap(seed_dir, batons.running(ME), OTHER, taken=taken)
+    assert seen == [(batons.resetting(OTHER), True)]
+
+
 def make_bare(seed_dir, age=3600, output="model.pt"):
     (seed_dir / "UNHATCHED").unlink()
     (seed_dir / output).parent.mkdir(exist_ok=True)
@@ -242,6 +272,34 @@ def test_a_baton_that_appears_while_an_adopter_looks_ends_the_adoption(lay):
 
     assert adoption.adopt_all([seed_dir], ME, sleep=sleep) == []
     assert look(seed_dir) == COMPLETED_BATON
+
+
+def test_a_baton_that_appears_just_before_an_adopters_own_ends_the_adoption(lay):
+    (seed_dir,) = lay(1)
+    make_bare(seed_dir)
+
+    def complete_first(call):
+        if call.path.endswith("RUNNING.adopted") and call.name == "open":
+            (seed_dir / "COMPLETED").touch()
+        return call.do()
+
+    with calls(seed_dir, complete_first):
+        assert batons.adopt_all([seed_dir], ME, sleep=lambda seconds: None) == []
+    assert look(seed_dir) == COMPLETED_BATON
+
+
+def test_an_adoption_that_fails_leaves_the_run_without_a_baton_to_be_adopted_at_once_the_next_time(lay):
+    (seed_dir,) = lay(1)
+    make_bare(seed_dir)
+
+    def refuse(call):
+        if call.name == "rename":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), call.path)
+        return call.do()
+
+    with calls(seed_dir, refuse), pytest.raises(PermissionError):
+        batons.adopt_all([seed_dir], ME, sleep=lambda seconds: None)
+    assert look(seed_dir) is None
 
 
 def test_one_adopter_does_not_take_what_another_took(lay, together, tmp_path):

@@ -25,6 +25,7 @@ ENDS = {
     "finish": lambda seed_dir: batons.finish(seed_dir, ME),
     "crash": lambda seed_dir: batons.crash(seed_dir, ME, "Error: of the overtaken attempt"),
     "release": lambda seed_dir: batons.release(seed_dir, ME, "stopped"),
+    "note process": lambda seed_dir: batons.note_process(seed_dir, ME, 1, "2"),
 }
 
 
@@ -76,7 +77,7 @@ def test_one_paused_before_any_change_of_its_end_publishes_nothing_once_it_is_ov
         assert look(run) == expected, step
         assert (run / ".alfred/attempts/0/model.pt").read_text() == "weights"
         os.rename(run / expected.name, run / batons.running(ME).name)
-    assert step > (1 if end == "release" else 4)
+    assert step > {"release": 1, "note process": 3}.get(end, 4)
 
 
 LATE = {
@@ -238,6 +239,23 @@ def test_a_late_word_in_a_completed_flag_leaves_the_run_completed(run, stopping_
     assert take_over(run, "completed") == COMPLETED_BATON
     child.let_go()
     assert look(run) == COMPLETED_BATON
+
+
+def test_an_old_listing_does_not_pass_off_anothers_flag_as_ones_own(run):
+    """A client of NFS may still list the baton that has changed hands, and our word stands in the flag."""
+    stale, written = os.listdir(run), []
+
+    def overtake(call):
+        if call.name == "write" and call.path == str(run / batons.running(ME).name):
+            written.append(take_over(run, "completed"))
+        elif call.name == "listdir" and call.path == str(run) and written:
+            return stale
+        return call.do()
+
+    with system_calls["calls"](run, overtake), pytest.raises(OvertakenError):
+        ENDS["finish"](run)
+    assert written == [COMPLETED_BATON]
+    assert ME in (run / "COMPLETED").read_text()
 
 
 def test_the_report_of_a_third_death_is_taken_for_what_it_is(run):

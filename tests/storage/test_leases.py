@@ -122,6 +122,18 @@ def test_what_another_machine_or_an_earlier_boot_did_is_in_doubt(storage_dir, ch
     assert judge(storage_dir, owner.name, this_process()) is Verdict.DOUBT
 
 
+@pytest.mark.parametrize("unknown", ["machine", "boot", "pid_namespace"])
+def test_what_neither_of_two_knows_of_itself_is_not_the_same(storage_dir, unknown):
+    owner = write_lease(storage_dir, pid=2**22 + 1, start="1", **{unknown: ""})
+    observer = dataclasses.replace(this_process(), **{unknown: ""})
+    assert judge(storage_dir, owner.name, observer) is Verdict.DOUBT
+
+
+def test_a_process_that_could_not_tell_its_own_start_is_in_doubt_while_its_number_is_taken(storage_dir):
+    owner = write_lease(storage_dir, start="")
+    assert judge(storage_dir, owner.name, this_process()) is Verdict.DOUBT
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", '{"name": 1}', "[" * 100_000, '{"pid": "x"}', "\xff"]
 )
@@ -251,15 +263,44 @@ def test_an_owner_of_an_earlier_boot_of_this_machine_needs_two_silent_looks(stor
     assert ticking.looks == 1
 
 
-def test_without_a_lease_the_silence_of_the_seed_directory_counts(storage_dir):
+def appears_within_one_tick(seed_dir):
+    before = seed_dir.stat()
+    (seed_dir / "model.pt").touch()
+    os.utime(seed_dir, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def comes_and_goes(seed_dir):
+    os.utime(seed_dir)
+
+
+@pytest.mark.parametrize("sign", [appears_within_one_tick, comes_and_goes])
+def test_without_a_lease_the_silence_of_the_seed_directory_counts(storage_dir, sign):
     seed_dir = storage_dir / "experiment1" / "seed1"
     suspect = Suspect(storage_dir, "elsewhere-1-0123abcd", seed_dir)
-    ticking = FakeTime({3: lambda: (seed_dir / "model.pt").touch()})
+    ticking = FakeTime({3: lambda: sign(seed_dir)})
     assert watch_silence([suspect], this_process(), clock=ticking.clock, sleep=ticking.sleep) == {}
     ticking = FakeTime()
     assert set(watch_silence([suspect], this_process(), clock=ticking.clock, sleep=ticking.sleep)) == {
         suspect
     }
+
+
+@pytest.mark.parametrize("cached", ["stat", "fstat"])
+def test_a_beat_is_seen_though_one_of_two_ways_to_look_is_answered_from_a_cache(
+    storage_dir, monkeypatch, cached
+):
+    owner = write_lease(storage_dir, host="elsewhere")
+    path = leases.owners_dir(storage_dir) / owner.name
+    remembered, real = path.stat(), getattr(os, cached)
+
+    def answer(asked, **options):
+        told = real(asked, **options)
+        return remembered if told.st_ino == remembered.st_ino else told
+
+    monkeypatch.setattr(os, cached, answer)
+    ticking = FakeTime({2: lambda: os.utime(path, (1, 1))})
+    suspect = suspect_of(storage_dir, owner)
+    assert watch_silence([suspect], this_process(), clock=ticking.clock, sleep=ticking.sleep) == {}
 
 
 @pytest.mark.parametrize("kind", ["thread", "helper"])
@@ -294,6 +335,17 @@ def test_the_helper_ends_with_its_parent_though_a_child_of_that_holds_its_pipe_o
         wait_until(lambda: processes.start_token(helper) is None)
         assert processes.start_token(orphan)
         os.kill(orphan, 9)
+
+
+def test_the_helper_puts_together_a_path_that_comes_in_two_parts(tmp_path):
+    lease = tmp_path / "lease"
+    lease.touch()
+    os.utime(lease, (1, 1))
+    command = [sys.executable, "-m", "alfred.storage.heart", "0.05", str(os.getpid())]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as helper:
+        helper.stdin.write(b"x" * 65_530 + b"\0" + os.fsencode(lease) + b"\0")  # it reads 65 536 bytes
+        helper.stdin.flush()
+        wait_until(lambda: lease.stat().st_mtime > 2)
 
 
 def test_a_lease_stands_from_the_first_baton_until_it_is_left_without_one(storage_dir):
@@ -335,13 +387,12 @@ def test_a_helper_that_was_killed_is_replaced_when_the_next_run_is_taken(tmp_pat
     first.kill()
     first.wait()
     held.drop(storage_dir)
-    held.hold(storage_dir)
     lease = leases.owners_dir(storage_dir) / held.owner.name
     os.utime(lease, (1, 1))
-    end = time.monotonic() + 20
-    while lease.stat().st_mtime < 2 and time.monotonic() < end:
-        time.sleep(0.02)
-    assert lease.stat().st_mtime > 2
+    held.hold(storage_dir)
+    assert lease.stat().st_mtime > 2, "it may have been silent for long: the first beat is not waited for"
+    os.utime(lease, (1, 1))
+    wait_until(lambda: lease.stat().st_mtime > 2)
     assert held._heart._process.pid != first.pid
     held.drop(storage_dir)
     held.close()

@@ -15,6 +15,7 @@ OUTPUTS = {
     "recorders/train_recorder.pkl": "tape",
     ".hidden": "dotted",
     ".alfred/run.json": '{"attempt": 2}',
+    ".alfred/evaluation.json": '{"scores": [1.0]}',
 }
 
 

@@ -135,6 +135,29 @@ def test_a_task_of_an_array_asks_for_itself_alone_though_the_last_has_the_number
     assert asked.read_text() == "--noheader --jobs=5_3 --format=%e\nrequeue 5_3\nrequeue 5\n"
 
 
+def test_of_an_array_only_the_jobs_that_are_over_are_told(says):
+    jobs = ((1, "COMPLETED", "0:0"), (2, "FAILED", "3:0"), (3, "RUNNING", "0:0"), (4, "PENDING", "0:0"))
+    says("\n".join(f"JobId={n} ArrayTaskId={n} JobState={state} ExitCode={code}" for n, state, code in jobs))
+    assert scheduler.outcomes("5") == [("5_1", "COMPLETED", "0"), ("5_2", "FAILED", "3")]
+    says("JobId=5 JobState=TIMEOUT ExitCode=0:15")
+    assert scheduler.outcomes("5") == [("5", "TIMEOUT", "0")]
+    says(fails=True)
+    assert scheduler.outcomes("5") is None
+
+
+def test_jobs_are_cancelled_by_their_arrays_each_once(tmp_path, monkeypatch):
+    asked = tmp_path / "asked"
+    (tmp_path / "scancel").write_text(f'#!/bin/sh\necho "$@" >> {asked}\necho no such job >&2\nexit 1\n')
+    (tmp_path / "scancel").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    jobs = [
+        scheduler.Job(id, number, "alfred-1", "RUNNING", "", "", None)
+        for id, number in (("7_1", "8"), ("7_2", "9"), ("7_3", "7"), ("12", "12"))
+    ]
+    assert scheduler.cancel(jobs) == "no such job"
+    assert asked.read_text() == "--quiet 12 7\n"
+
+
 def test_nobody_is_asked_about_nothing_and_no_answer_is_told_apart_from_an_empty_queue(says):
     says(fails=True)
     assert scheduler.queue([]) == []
