@@ -119,7 +119,7 @@ def _caption(search: Search, scores: SearchScores, wanted: Settings, curves: Sum
     lines = [plain(search.name), f"{plain(rank)}; band: {caption(wanted.interval, n)}"]
     if len(scores.candidates) < len(scores.ranking):
         lines.append("ranked behind the others: experiments that have runs without a score")
-    notes = sorted({note for band in bands for note in band.note.split("; ") if note not in lines[0]})
+    notes = sorted({note for band in bands for note in band.note.split("; ") if note not in lines[1]})
     lines += ["; ".join(notes)] if notes else []
     lines += ["| marks where a run ends before the others"] if has_drops(bands) else []
     lines.append(plain(count_text([search], [curves.left_out])))
