@@ -23,7 +23,7 @@ class Command:
 
 COMMANDS = {
     "prepare": Command("alfred.prepare_schedule", "lay the directories of a search"),
-    "launch": Command("alfred.launch_schedule", "run what waits, on this machine"),
+    "launch": Command("alfred.launch_schedule", "run what waits, here or on a cluster"),
     "clean": Command("alfred.clean_interrupted", "put runs whose process died back to waiting"),
     "plot": Command("alfred.make_plot_arrays", "draw every run of a storage directory as a small plot"),
     "retrain": Command("alfred.create_retrainbest", "prepare the best of a search again, with more seeds"),

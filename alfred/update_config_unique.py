@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class UpdateReport:
-    """The files `changed` (in a dry run: that would be), how many runs were looked at, what could not be
-    done, and the storage directories passed over, which are not there."""
+    """The files `changed` (in a dry run: that would be), of how many runs config.json could be read and
+    of how many not, what could not be done, and the storage directories passed over, which are not there."""
 
     changed: list[Path] = field(default_factory=list)
     n_runs: int = 0
+    n_unread: int = 0
     failed: list[StorageError] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
 
@@ -55,10 +56,9 @@ def update_config_unique(
         _update(storage_dir, report, dry_run)
     if not report.n_runs:
         raise NothingToDoError("there is no run whose config.json could be read")
-    if dry_run:
-        print(f"Dry run: {len(report.changed)} of {report.n_runs} config_unique.json would be changed.")
-    else:
-        print(f"{len(report.changed)} of {report.n_runs} config_unique.json changed.")
+    counted = f"{len(report.changed)} of {report.n_runs + report.n_unread} config_unique.json"
+    failed = f"; {len(report.failed)} passed over, as told above" if report.failed else ""
+    print(f"Dry run: {counted} would be changed{failed}." if dry_run else f"{counted} changed{failed}.")
     return report
 
 
@@ -98,6 +98,7 @@ def _update(storage_dir: Path, report: UpdateReport, dry_run: bool) -> None:
     changed: list[Path] = []
     for found in list(corrections(storage_dir)):
         if isinstance(found, StorageError):
+            report.n_unread += 1
             _fail(found, report)
             continue
         read.append(found)

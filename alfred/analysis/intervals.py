@@ -83,7 +83,8 @@ def caption(method: str | None, n: NDArray[np.int_]) -> str:
     if not len(counts):
         return f"{LABELS[check_method(method)]}, n = 0"
     least, most = int(counts.min()), int(counts.max())
-    return f"{LABELS[check_method(method)]}, n = {least}" + (f" to {most}" if most > least else "")
+    shown = f"{LABELS[check_method(method)]}, n = {least}" + (f" to {most}" if most > least else "")
+    return f"{shown}: no interval" if most == 1 and check_method(method) != "None" else shown
 
 
 def note(method: str | None, result: Intervals) -> str:

@@ -96,7 +96,10 @@ def save_across_tasks(
     for one in result.performances:
         record["n"][one.task][one.algorithm] = one.n
     figure = draw_across_tasks(result, visuals, names)
-    return save_comparison(figure, folders, "benchmark_across_tasks", record, table_files(result))
+    visuals = visuals or Visuals()
+    titles = {task: visuals.title(task) for task in result.tasks}
+    tables = table_files(result, titles, {str(name): name.label(visuals) for name in names})
+    return save_comparison(figure, folders, "benchmark_across_tasks", record, tables)
 
 
 def _drawing(result: AcrossTasks, visuals: Visuals, names: Sequence[Name]) -> _Drawing:

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import ScalarFormatter
 from matplotlib.transforms import Bbox, TransformedBbox
 from numpy.typing import NDArray
 
@@ -22,7 +22,7 @@ from alfred.analysis.tapes import Series
 from alfred.figures.array_plan import Cell, PlotArray
 from alfred.figures.style import TINY, plain, wrapped
 from alfred.storage.survey import Condition
-from alfred.utils.plots import PALETTE
+from alfred.utils.plots import PALETTE, tick_locator
 
 Floats = NDArray[np.float64]
 
@@ -161,7 +161,7 @@ def _draw_frames(ax: Axes, frame: _Frame, cells: Sequence[Cell]) -> None:
     ax.add_collection(
         PolyCollection(boxes, facecolors=tints, edgecolors="#666666", linewidths=0.4, zorder=1), autolim=False
     )
-    heights = _PLOT_HEIGHT * (1 - (_ticks(frame.ylim, 3) - frame.ylim[0]) / np.ptp(frame.ylim))
+    heights = _PLOT_HEIGHT * (1 - (_ticks(frame.ylim) - frame.ylim[0]) / np.ptp(frame.ylim))
     sides = np.array([[0, 0], [_PLOT_WIDTH, 0]])
     lines = [corner + sides + (0, height) for corner in corners for height in heights]
     ax.add_collection(LineCollection(lines, colors="#d5d5d5", linewidths=0.3, zorder=2), autolim=False)
@@ -262,7 +262,8 @@ def _draw_words(ax: Axes, frame: _Frame, cells: Sequence[Cell], titles: Sequence
 
 def _draw_numbers(ax: Axes, frame: _Frame, cells: Sequence[Cell]) -> None:
     """Ticks in the first column and below the lowest row alone: all plots have the same range."""
-    x_ticks, y_ticks = _ticks(frame.xlim, 3), _ticks(frame.ylim, 3)
+    x_ticks = _ticks(frame.xlim, [cell.curve.x for cell in cells if cell.curve is not None])
+    y_ticks = _ticks(frame.ylim)
     x_words, y_words = _numbers(x_ticks), _numbers(y_ticks)
     for cell in cells:
         left, top = frame.corner(cell)
@@ -274,8 +275,8 @@ def _draw_numbers(ax: Axes, frame: _Frame, cells: Sequence[Cell]) -> None:
                 ax.text(place, top + _PLOT_HEIGHT + 0.04, word, fontsize=TINY, ha="center", va="top")
 
 
-def _ticks(limits: tuple[float, float], n: int) -> Floats:
-    ticks = np.asarray(MaxNLocator(n).tick_values(*limits))
+def _ticks(limits: tuple[float, float], data: Sequence[Floats] = ()) -> Floats:
+    ticks = np.asarray(tick_locator(3, data).tick_values(*limits))
     return ticks[(ticks >= limits[0]) & (ticks <= limits[1])]
 
 
@@ -284,7 +285,8 @@ def _numbers(ticks: Floats) -> list[str]:
         formatter = ScalarFormatter(useOffset=False)
         formatter.create_dummy_axis()
         return list(formatter.format_ticks(ticks.tolist()))
-    return [f"{tick:.3g}" for tick in ticks]
+    texts = ([f"{tick:.{digits}g}" for tick in ticks] for digits in range(3, 18))
+    return next(words for words in texts if len(set(words)) == len(words))  # 17 tell any two apart
 
 
 def _draw_heading(ax: Axes, frame: _Frame, array: PlotArray) -> None:

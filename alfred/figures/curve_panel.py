@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from alfred.analysis.curves import Band, band, thin
 from alfred.analysis.gather import Run, Series, series, why_absent
 from alfred.figures.reference_lines import name_hlines, sort_hlines
+from alfred.figures.sight import show_only
 from alfred.figures.style import SMALL, TINY, Look
 from alfred.storage.survey import Condition
 from alfred.utils.plots import plot_curves
@@ -27,6 +28,15 @@ class Curve:
 
     band: Band
     look: Look
+
+
+@dataclass(frozen=True)
+class Far:
+    """Which curves belong to scores far on the bad side, what is said of them, and the goal."""
+
+    curves: Sequence[bool]
+    told: str
+    goal: str
 
 
 @dataclass(frozen=True)
@@ -73,13 +83,18 @@ def draw_curves(
     xlabel: str = "",
     ylabel: str = "",
     hlines: Sequence[Mapping[str, Any]] = (),
+    far: Far | None = None,
 ) -> None:
-    """Draw them in order, the first on top; "None" as the method shows every run instead of a band."""
+    """Draw them in order, the first on top; "None" as the method shows every run instead of a band.
+
+    Those that are `far` don't widen the axis and are told at its edge.
+    """
     before = len(ax.lines)
     order = list(reversed(curves))
     bands = [curve.band for curve in order]
-    drawn = [one for band in bands for one in (band.centre, band.low, band.high)]
-    lines = sort_hlines(hlines, np.concatenate(drawn), 3)
+    near = [curve.band for at, curve in enumerate(curves) if far is None or not far.curves[at]] or bands
+    seen = np.concatenate([one for band in near for one in (band.centre, band.low, band.high)])
+    lines = sort_hlines(hlines, seen, 3)
     has_band = [not np.isnan(one.low).all() for one in bands]
     plot_curves(
         ax,
@@ -113,6 +128,9 @@ def draw_curves(
     for curve in named:
         if curve.band.method == "None":
             _draw_runs(ax, curve)
+    if far is not None:
+        show_only(ax, np.concatenate([seen, *(np.ravel(line["y"]) for line in lines.near)]))
+        lines = lines.and_far(far.told, far.goal)
     name_hlines(ax, lines)
     _mark_all_drops(ax, [curve for curve in named if has_drops([curve.band])], len(named) <= _FEW_CURVES)
 
@@ -159,10 +177,10 @@ def _mark_drops(ax: Axes, curve: Curve, line: int | None) -> None:
     ax.plot(x[at], y[at], linestyle="", marker="|", markersize=7, markeredgewidth=0.9, color=color)
     if line is None:
         return
-    span = float(x[-1] - x[0])
+    left, right = ax.get_xlim()
     last = np.inf
     for place in reversed(at.tolist()):
-        if last - x[place] >= 0.14 * span:
+        if last - x[place] >= 0.14 * (right - left):
             last = float(x[place])
             where: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "top"}
             ax.annotate(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,12 @@ class Lines:
     near: tuple[Mapping[str, Any], ...]
     below: tuple[str, ...] = ()
     above: tuple[str, ...] = ()
+
+    def and_far(self, told: str, goal: str) -> Lines:
+        """The same, with what is said of scores that lie far on the bad side."""
+        if goal == "min":
+            return replace(self, above=(*self.above, told))
+        return replace(self, below=(*self.below, told))
 
 
 def sort_hlines(hlines: Sequence[Mapping[str, Any]], values: NDArray[np.float64], spans: float) -> Lines:
@@ -66,7 +72,8 @@ def _tell_far(ax: Axes, lines: Lines) -> None:
     low, high = ax.get_ylim()
     room = 0.14 * (high - low)
     ax.set_ylim(low - room * bool(lines.below), high + room * bool(lines.above))
-    style: dict[str, Any] = {"transform": ax.transAxes, "fontsize": TINY, "color": "#444444"}
+    ground = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5}  # over what goes off the edge
+    style: dict[str, Any] = {"transform": ax.transAxes, "fontsize": TINY, "color": "#444444", "bbox": ground}
     if lines.below:
         ax.text(0.02, 0.02, f"below: {', '.join(lines.below)}", va="bottom", **style)
     if lines.above:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from alfred.figures.page import say_instead
 from alfred.figures.reference_lines import name_hlines, sort_hlines
+from alfred.figures.sight import far_text, is_far, show_only
 from alfred.figures.style import SMALL, Look, wrapped
 from alfred.utils.plots import plot_curves, plot_vertical_densities
 
@@ -41,8 +42,11 @@ def draw_columns(
     title: str = "",
     ylabel: str = "",
     hlines: Sequence[Mapping[str, Any]] = (),
+    goal: str | None = None,
 ) -> None:
     """Draw the columns from left to right; one without scores keeps its place.
+
+    With a `goal`, columns that lie far on the bad side are told at the edge and don't widen the axis.
 
     A line of `hlines` that lies far from all scores is told at the edge it lies beyond instead: drawn, it
     would press the scores together until nothing of them could be seen.
@@ -52,7 +56,10 @@ def draw_columns(
         say_instead(ax, "no run has a score")
         ax.set(title=title, ylabel=ylabel, xlim=(0.5, len(columns) + 0.5))
         return
-    lines = sort_hlines(hlines, _values(columns), 1)
+    centres = np.array([column.centre for column in columns])
+    far = is_far(centres, goal) if goal else np.zeros(len(columns), dtype=bool)
+    seen = _values([column for column, is_so in zip(columns, far, strict=True) if not is_so])
+    lines = sort_hlines(hlines, seen, 1)
     before = len(ax.lines)
     plot_curves(
         ax,
@@ -87,6 +94,9 @@ def draw_columns(
         line.set_markersize(3)
         beside = min(0.22, 0.06 + 0.012 * len(columns))  # not over the mean
         line.set_xdata(np.asarray(line.get_xdata()) + beside)
+    if goal and far.any():
+        show_only(ax, np.concatenate([seen, *(np.ravel(line["y"]) for line in lines.near)]))
+        lines = lines.and_far(far_text(centres, far, goal), goal)
     name_hlines(ax, lines)
 
 

@@ -18,8 +18,10 @@ from alfred.analysis.scores import SearchScores
 from alfred.analysis.settings import Settings
 from alfred.figures.names import Name, in_order, looks_of, names_of
 from alfred.figures.page import Entry, Page, new_page, say_instead
+from alfred.figures.reference_lines import Lines, name_hlines
 from alfred.figures.saving import save_comparison
 from alfred.figures.score_panel import label_room, label_spots
+from alfred.figures.sight import far_text, is_far, show_only
 from alfred.figures.sources import count_text, source, unscored
 from alfred.figures.style import FONT, SMALL, Look, plain, printed, wrapped
 from alfred.figures.summary_performance import score_title
@@ -98,6 +100,7 @@ def _draw_densities(compared: Sequence[ComparedSearch], wanted: Settings, visual
         own = {one.name: one.experiment_scores for one in compared if one.task == task}
         columns = [own.get(name, np.empty(0)) for name in names]
         _draw_boxes(ax, columns, [looks[name] for name in names])
+        _keep_good_in_sight(ax, np.concatenate(columns), wanted.goal)
         _finish(ax, page, at, task, score_title(wanted, visuals), visuals)
         label_spots(ax, labels if page.is_lowest(at) else None, len(page.axes))
     return page.figure
@@ -124,6 +127,14 @@ def _draw_boxes(ax: Axes, columns: Sequence[NDArray[np.float64]], looks: Sequenc
         line.set_marker(look.marker)
         line.set_markersize(2.2)
         line.set_alpha(0.8)
+
+
+def _keep_good_in_sight(ax: Axes, scores: NDArray[np.float64], goal: str) -> None:
+    """Of all experiments on the task those that lie far on the bad side are told at the edge."""
+    far = is_far(scores, goal)
+    if far.any():
+        show_only(ax, scores[~far])
+        name_hlines(ax, Lines(()).and_far(far_text(scores, far, goal), goal))
 
 
 def _draw_trials(compared: Sequence[ComparedSearch], wanted: Settings, visuals: Visuals) -> Any:

@@ -12,12 +12,14 @@ from alfred.analysis.gather import Search
 from alfred.analysis.intervals import DRAWS, caption
 from alfred.analysis.scores import SearchScores
 from alfred.analysis.settings import Settings
-from alfred.figures.curve_panel import Curve, draw_curves, gather_band, has_drops, muted, n_text
+from alfred.figures.curve_panel import Curve, Far, draw_curves, gather_band, has_drops, muted, n_text
 from alfred.figures.names import search_title
 from alfred.figures.page import Entry, new_page, say_instead
 from alfred.figures.saving import save_figure
+from alfred.figures.sight import far_text, is_far
 from alfred.figures.sources import count_text, source
 from alfred.figures.style import MUTED, Look, look, plain, printed
+from alfred.figures.summary_performance import ranked
 from alfred.figures.visuals import Visuals
 
 N_NAMED = 10
@@ -34,11 +36,11 @@ class SummaryCurves:
 
 def summary_curves(search: Search, scores: SearchScores, wanted: Settings) -> SummaryCurves:
     """The curve of each experiment that has one; those that are not named get no interval."""
-    ranked = [*scores.ranking, *(number for number in search.experiments if number not in scores.ranking)]
+    unranked = [number for number in search.experiments if number not in scores.ranking]
     named: list[tuple[int, Band]] = []
     others: list[tuple[int, Band]] = []
     left_out: dict[str, str] = {}
-    for number in ranked:
+    for number in (*scores.ranking, *unranked):
         method = wanted.interval if len(named) < N_NAMED else "None"
         found = gather_band(search.of_experiment(number), wanted.x_metric, wanted.y_metric, method)
         left_out |= found.left_out
@@ -76,6 +78,7 @@ def draw_summary_learning(
                 xlabel=visuals.axis_title(wanted.x_metric),
                 ylabel=visuals.axis_title(wanted.y_metric),
                 hlines=visuals.hlines.get(search.task_name, ()),
+                far=_far(curves, scores),
             )
         sources = {
             "figure": "summary_learning",
@@ -86,6 +89,17 @@ def draw_summary_learning(
             "sources": [source(search, curves.left_out)],
         }
         return save_figure(page.figure, path, sources)
+
+
+def _far(curves: SummaryCurves, scores: SearchScores) -> Far | None:
+    """Which of the curves drawn are of experiments with a score far on the bad side; None where none is."""
+    means = np.array([one.mean for one in ranked(scores)])
+    far = is_far(means, scores.goal)
+    if not far.any():
+        return None
+    of_far = {number for number, is_so in zip(scores.ranking, far, strict=True) if is_so}
+    drawn = [number in of_far for number, _ in (*curves.named, *curves.others)]
+    return Far(drawn, far_text(means, far, scores.goal), scores.goal)
 
 
 def _entries(curves: SummaryCurves) -> list[Entry]:
@@ -105,7 +119,7 @@ def _caption(search: Search, scores: SearchScores, wanted: Settings, curves: Sum
     lines = [plain(search.name), f"{plain(rank)}; band: {caption(wanted.interval, n)}"]
     if len(scores.candidates) < len(scores.ranking):
         lines.append("ranked behind the others: experiments that have runs without a score")
-    notes = sorted({note for band in bands for note in band.note.split("; ") if note})
+    notes = sorted({note for band in bands for note in band.note.split("; ") if note not in lines[1]})
     lines += ["; ".join(notes)] if notes else []
     lines += ["| marks where a run ends before the others"] if has_drops(bands) else []
     lines.append(plain(count_text([search], [curves.left_out])))

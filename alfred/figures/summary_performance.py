@@ -84,7 +84,7 @@ def _draw(
         )
         for at, one in enumerate(shown)
     ]
-    draw_columns(ax, columns, ylabel=score_title(wanted, visuals))
+    draw_columns(ax, columns, ylabel=score_title(wanted, visuals), goal=wanted.goal)
     ax.set_xlabel("experiment, best first")
     ax.tick_params(
         axis="x", rotation=0 if len(shown) <= 20 else 90, labelsize=TINY if len(shown) <= 40 else 5

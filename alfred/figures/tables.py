@@ -8,7 +8,7 @@ import math
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -59,11 +59,18 @@ def comparison_rows(result: AcrossTasks) -> tuple[Table, ...]:
     return tuple(table for table in tables if table.records)
 
 
-def table_files(result: AcrossTasks) -> dict[str, str]:
-    """Suffix -> text of the files beside a figure: a CSV file for each table, all together for LaTeX."""
+def table_files(
+    result: AcrossTasks, titles: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Suffix -> text of the files beside a figure: a CSV file for each table, all together for LaTeX.
+
+    The latter is to be printed: it calls a task by its title and an algorithm by its label, texts as the
+    figure has them.
+    """
     tables = comparison_rows(result)
     texts = {f"_{table.name}.csv": as_csv(table) for table in tables}
-    return texts | {"_tables.tex": "\n".join(map(as_latex, tables))}
+    names = _latex_names(titles or {}, labels or {})
+    return texts | {"_tables.tex": "\n".join(as_latex(table, names) for table in tables)}
 
 
 def print_table(table: Table) -> None:
@@ -101,16 +108,27 @@ def as_csv(table: Table) -> str:
     return text.getvalue()
 
 
-def as_latex(table: Table) -> str:
-    """A table with the rules of the package booktabs; a long one as a `longtable`, which goes over pages."""
+def as_latex(table: Table, names: Mapping[str, Mapping[str, str]] | None = None) -> str:
+    """A table with the rules of the package booktabs; a long one as a `longtable`, which goes over pages.
+
+    `names`: heading -> cell -> what LaTeX sets in its place; else a cell is printed letter for letter.
+    """
     is_long = len(table.rows) > _LONGEST
     sides = "".join("r" if heading in table.numbers else "l" for heading in table.headings)
     caption = rf"\caption{{{latex_text(_sentences(table))}}}"
     packages = r"\usepackage{booktabs,longtable}" if is_long else r"\usepackage{booktabs}"
-    body = [_latex_row(row) for row in table.rows]
+    shown = [(names or {}).get(heading, {}) for heading in table.headings]
+    body = [
+        _latex_row([own.get(cell) or latex_text(cell) for own, cell in zip(shown, row, strict=True)])
+        for row in table.rows
+    ]
     is_wide = len(table.headings) > _MANY_COLUMNS
-    narrow = [r"\footnotesize\setlength{\tabcolsep}{3pt}"] if is_wide else []
-    head = [r"\toprule", _latex_headings(table) if is_wide else _latex_row(table.headings), r"\midrule"]
+    narrow = [r"\scriptsize\setlength{\tabcolsep}{2pt}"] if is_wide else []
+    head = [
+        r"\toprule",
+        _latex_headings(table) if is_wide else _latex_row(map(latex_text, table.headings)),
+        r"\midrule",
+    ]
     if is_long:
         begin = [r"{", *narrow, rf"\begin{{longtable}}{{{sides}}}", rf"{caption} \\", *head, r"\endhead"]
         lines = [*begin, *body, r"\bottomrule", r"\end{longtable}", r"}"]
@@ -124,6 +142,15 @@ def latex_text(text: str) -> str:
     """The text on one line, as LaTeX prints it letter for letter; a minus before a number as a minus."""
     escaped = "".join(_LATEX.get(sign, sign) for sign in _one_line(text))
     return re.sub(r"(?<![\w.)}])-(?=\d)", "$-$", escaped)
+
+
+def latex_label(text: str) -> str:
+    """The same for a text as matplotlib has it: what stands between dollars is a formula in LaTeX too."""
+    parts = re.split(r"(?<!\\)\$", " ".join(text.split()))
+    if len(parts) % 2 == 0:
+        return latex_text(text.replace(r"\$", "$"))  # a dollar alone begins no formula
+    letters = [latex_text(part.replace(r"\$", "$")) for part in parts[::2]]
+    return "".join(f"${part}$" if at % 2 else letters[at // 2] for at, part in enumerate(parts))
 
 
 def number_text(value: float | None, digits: int = 4) -> str:
@@ -205,7 +232,7 @@ def _pair_row(pair: Pair) -> tuple[str, ...]:
     if pair.p_welch is None:
         seeds = pair.note
     else:
-        seeds = "more than 1 000" if pair.seeds_needed is None else str(pair.seeds_needed)
+        seeds = "> 1 000" if pair.seeds_needed is None else str(pair.seeds_needed)
     return (
         pair.task,
         pair.a,
@@ -290,6 +317,17 @@ def _as_sentence(note: str) -> str:
     return note if is_symbol else note[0].upper() + note[1:]
 
 
+def _latex_names(titles: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    algorithms = {name: latex_label(label) for name, label in labels.items()}
+    pairs = {
+        f"{a} over {b}": f"{first} over {second}"
+        for a, first in algorithms.items()
+        for b, second in algorithms.items()
+    }
+    tasks = {name: latex_label(title) for name, title in titles.items()}
+    return {"task": tasks, "algorithm": algorithms | pairs, "a": algorithms, "b": algorithms}
+
+
 def _latex_headings(table: Table) -> str:
     """The row of headings; one of three words or more in two lines, so that it is no wider than its cells."""
     cells = []
@@ -299,11 +337,11 @@ def _latex_headings(table: Table) -> str:
         side = "r" if heading in table.numbers else "l"
         lines = r" \\ ".join(latex_text(" ".join(half)) for half in (words[:middle], words[middle:]))
         cells.append(rf"\shortstack[{side}]{{{lines}}}" if len(words) > 2 else latex_text(heading))
+    return _latex_row(cells)
+
+
+def _latex_row(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"
-
-
-def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(map(latex_text, cells)) + r" \\"
 
 
 def _one_line(text: str) -> str:

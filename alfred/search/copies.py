@@ -119,8 +119,8 @@ def _check_names(source: Path, runs: _Runs, names: Collection[str]) -> None:
         lacking = [number for number, own in runs.items() if any(name not in run.config for run in own)]
         if name not in known:
             raise UsageError(
-                f"{OPTION} {name}: no config.json of {source} has it: {did_you_mean(name, known)}; "
-                "--allow_new_params true adds it"
+                f"{OPTION} {name}: no config.json of {source} has it; "
+                f"--allow_new_params true adds it as new: {did_you_mean(name, known)}"
             )
         if lacking:
             raise UsageError(

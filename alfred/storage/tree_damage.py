@@ -85,7 +85,9 @@ EXPLAINED = {
         "fine where main() writes them itself",
     ),
     Kind.EMPTY: Explanation(Level.NOTE, "nothing to run and nothing to draw", "remove them if you like"),
-    Kind.BARE: Explanation(Level.PROBLEM, "an older tool's, or torn: nobody runs them", _CLEAN),
+    Kind.BARE: Explanation(
+        Level.PROBLEM, "of main.py called by hand, an older tool's, or torn: nobody runs them", _CLEAN
+    ),
     Kind.STOPPED: Explanation(Level.PROBLEM, "nobody goes on with them", _CLEAN),
     Kind.NO_LEASE: Explanation(
         Level.PROBLEM,

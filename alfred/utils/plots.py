@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
 __all__ = [
     "bar_chart",
@@ -89,17 +90,19 @@ def plot_curves(
     matplotlib's `hlines`. `legend_pos` counts for a legend outside of the axes.
     """
     bounds = (fill_up, fill_down, error_up, error_down)
+    places = []
     for at, y in enumerate(ys):
         if y is not None:
             style = _style(at, _entry(colors, at)) | {"marker": _entry(markers, at), "markersize": markersize}
             style |= {"markevery": markevery or max(1, len(y) // 10), "label": _entry(labels, at)}
             points = _points(_entry(xs, at), y, [_entry(bound, at) for bound in bounds])
             _draw_curve(ax, points, style, alpha_fill, smooth)
+            places.append(points[0])
     _write_texts(ax, title, xlabel, ylabel, title_font_size, axis_font_size)
     _limit(ax.set_xlim, xlim)
     _draw_hlines(ax, hlines)
     _limit(ax.set_ylim, ylim)
-    _set_ticks(ax, tick_font_size, n_x_ticks, n_y_ticks)
+    _set_ticks(ax, tick_font_size, n_x_ticks, n_y_ticks, places)
     if add_legend:
         place: dict[str, Any] = {"bbox_to_anchor": legend_pos} if legend_outside else {}
         look: dict[str, Any] = {"fontsize": legend_font_size, "markerfirst": legend_marker_first}
@@ -199,8 +202,24 @@ def plot_sampled_hyperparams(
         )
         if name in logarithmic and is_numeric and all(value > 0 for value in values):
             row.set_xscale("log")
+        elif is_numeric:
+            row.xaxis.set_major_locator(tick_locator(9, [_floats(values)]))
         row.set_yticks([])
         row.legend(loc="upper right")
+
+
+def tick_locator(n: int, data: Sequence[Floats] = ()) -> MaxNLocator:
+    """About `n` ticks, at most n + 2, at round numbers, and at whole ones where all `data` are whole.
+
+    `data`: arrays (m,) of what stands along the axis. No epoch is the 1.2th.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    values = np.concatenate([*data, np.empty(0)])
+    values = values[np.isfinite(values)]
+    is_whole = len(values) > 0 and bool(np.all(values == np.rint(values)))
+    steps = [1, 2, 2.5, 5, 10]
+    return MaxNLocator(n + 1, steps=steps, integer=is_whole, min_n_ticks=1 if is_whole else 2)
 
 
 def smooth_out(data_serie: Iterable[float | None], smooth_factor: float = 0.2) -> list[float | None]:
@@ -332,13 +351,13 @@ def _write_texts(
     ax.set_ylabel(ylabel, fontsize=axis_font_size)
 
 
-def _set_ticks(ax: Axes, font_size: float, n_x: int | None, n_y: int | None) -> None:
-    """At most about so many ticks; a scale that is not linear keeps its own."""
-    from matplotlib.ticker import MaxNLocator
-
-    for axis, n in ((ax.xaxis, n_x), (ax.yaxis, n_y)):
+def _set_ticks(
+    ax: Axes, font_size: float, n_x: int | None, n_y: int | None, places: Sequence[Floats] = ()
+) -> None:
+    """At most about so many ticks, of x for the data `places`; a scale that is not linear keeps its own."""
+    for axis, n, data in ((ax.xaxis, n_x, places), (ax.yaxis, n_y, ())):
         if n is not None and axis.get_scale() == "linear":
-            axis.set_major_locator(MaxNLocator(n))
+            axis.set_major_locator(tick_locator(n, data))
     ax.tick_params(axis="both", which="major", labelsize=font_size)
 
 

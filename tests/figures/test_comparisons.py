@@ -1,18 +1,21 @@
 """The figures that compare: their numbers, what they say at 2 and at 12 algorithms, and where they go."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from alfred.analysis.gather import gather
 from alfred.analysis.luck import RetrainGap
 from alfred.analysis.scores import score_search
 from alfred.analysis.settings import settings
-from alfred.figures.curve_panel import gather_band
+from alfred.figures.curve_panel import Curve, draw_curves, gather_band
 from alfred.figures.models import Model, _draw_gaps, _draw_learning, _draw_performance, draw_compare_models
 from alfred.figures.names import Name, in_order, looks_of, names_of
 from alfred.figures.saving import save_figure
 from alfred.figures.searches import _draw_trials, compared_searches, draw_compare_searches
-from alfred.figures.style import ONE_COLUMN, TWO_COLUMNS, printed
+from alfred.figures.style import ONE_COLUMN, TWO_COLUMNS, look, printed
 from alfred.figures.visuals import Visuals
 
 TWELVE = [f"algorithm_{letter}" for letter in "abcdefghijk"] + ["an_algorithm_with_a_name_of_many_parts_v2"]
@@ -295,3 +298,23 @@ def test_storage_directories_of_one_algorithm_and_task_are_told_apart(make_tree)
     assert names[0] == Name("ppo", "random_old")
     assert len(in_order(names)) == 3
     assert len({one.color for one in looks_of(names, Visuals(colors={"ppo": "red"})).values()}) == 3
+
+
+def test_numbers_of_runs_that_go_on_do_not_touch_on_a_short_curve_beside_a_long_one(make_tree):
+    for at, lengths in enumerate(((60, 60), (30, 26, 22, 18, 14, 10)), start=1):
+        tree = make_tree(f"Ju{at}_f7b375e_alg{at}_ant_retrainBestJu9_x", f"alg{at}", "ant")
+        for seed, length in enumerate(lengths, start=1):
+            tree.learn(1, seed, 1, n=length)
+    wanted = settings()
+    bands = [
+        gather_band(gather(path).runs, wanted.x_metric, wanted.y_metric, wanted.interval).band
+        for path in sorted(tree.dir.parent.iterdir())
+    ]
+    with printed():
+        figure = Figure(figsize=(2.0, 2.0))
+        ax = figure.subplots()
+        draw_curves(ax, [Curve(band, look(at)) for at, band in enumerate(bands)])
+        figure.canvas.draw()
+        boxes = sorted((text.get_window_extent() for text in ax.texts), key=lambda box: box.x0)
+    assert len(boxes) > 1
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))

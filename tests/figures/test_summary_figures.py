@@ -58,7 +58,7 @@ def test_only_the_ten_best_are_named(tree, tmp_path, read_figure):
     assert "10. experiment 4 (n = 1)" in figure.text
     assert "experiment 3 " not in figure.text
     assert "the other 3" in figure.text
-    assert "n = 1: no interval" in figure.text
+    assert figure.text.count("n = 1: no interval") == 1
     assert figure.sources["named"] == list(range(13, 3, -1))
     assert figure.inches[0] == pytest.approx(TWO_COLUMNS, abs=0.01)
 

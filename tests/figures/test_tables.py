@@ -144,11 +144,11 @@ def test_latex_is_booktabs_with_as_many_cells_in_each_line():
 
 def test_a_table_of_many_columns_is_set_smaller_and_its_symbols_stay_small_letters():
     text = as_latex(table("differences"))
-    assert r"\footnotesize\setlength{\tabcolsep}{3pt}" in text
+    assert r"\scriptsize\setlength{\tabcolsep}{2pt}" in text
     assert r" & \shortstack[r]{seeds that \\ would tell} \\" in text
     assert ". p: Welch's test" in text
     assert ". g: Hedges' effect size" in text
-    assert r"\footnotesize" not in as_latex(table("performance"))
+    assert r"\scriptsize" not in as_latex(table("performance"))
 
 
 def test_a_table_longer_than_a_page_goes_over_pages():
@@ -184,14 +184,30 @@ def test_files_beside_a_figure_are_one_for_each_table_and_one_for_latex():
     assert texts["_tables.tex"].count(r"\toprule") == 3
 
 
+def test_latex_has_the_titles_and_labels_of_the_figures_and_csv_the_names():
+    titles = {"t%1": "first\n50 %"}
+    texts = table_files(compared(), titles, {"a": r"$\lambda_1$-net (\$5)", "b_2": "B_2 $"})
+    tex = texts["_tables.tex"]
+    assert r"first 50 \% & $\lambda_1$-net (\$5) &" in tex
+    assert r"first 50 \% & $\lambda_1$-net (\$5) & B\_2 \$ &" in tex
+    assert r"t\#2 & B\_2 \$ &" in tex
+    assert r"$\lambda_1$-net (\$5) over B\_2 \$ &" in tex
+    assert {row["algorithm"] for row in read(texts["_performance.csv"])} == {"a", "b_2"}
+
+
 @pytest.mark.server
-def test_latex_compiles(tmp_path):
-    hostile = ("a_b%&$#{}~^\\<>|\"'", "--x")
-    (tmp_path / "tables.tex").write_text(table_files(compared(hostile))["_tables.tex"])
-    packages = r"\usepackage[T1]{fontenc}\usepackage{booktabs,longtable}"
+def test_latex_compiles_and_twelve_algorithms_are_no_wider_than_a_page(tmp_path):
+    hostile = compared(("a_b%&$#{}~^\\<>|\"'", "--x"))
+    many = compared([f"algorithm_{at}" for at in range(12)], ("half_cheetah", "hopper"))
+    texts = [table_files(hostile), table_files(many, {"hopper": r"$\lambda$-hopper"})]
+    (tmp_path / "tables.tex").write_text("\n".join(one["_tables.tex"] for one in texts))
+    packages = (
+        r"\usepackage[textwidth=6.5in]{geometry}\usepackage[T1]{fontenc}\usepackage{booktabs,longtable}"
+    )
     (tmp_path / "main.tex").write_text(
         rf"\documentclass{{article}}{packages}\begin{{document}}\input{{tables}}\end{{document}}"
     )
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stdout
+    assert "Overfull" not in ran.stdout

@@ -178,7 +178,9 @@ def test_a_new_description_may_take_the_place_of_the_old_one(lay):
 
 def test_a_parameter_that_is_not_there_is_refused_unless_it_is_allowed(lay):
     source = lay(a_grid())
-    with pytest.raises(UsageError, match=r"widht: .*did you mean width\?.*--allow_new_params true"):
+    with pytest.raises(
+        UsageError, match=r"widht: .* has it; --allow_new_params true adds it as new: did you mean width\?$"
+    ):
         planned(source, changes={"widht": 3})
     lay_more(source.parent, source.name, a_grid(dropout=0.1))
     with pytest.raises(UsageError, match=r"dropout: the config\.json of experiment1 "):

@@ -284,7 +284,7 @@ def test_a_baton_that_appears_just_before_an_adopters_own_ends_the_adoption(lay)
         return call.do()
 
     with calls(seed_dir, complete_first):
-        assert batons.adopt_all([seed_dir], ME, sleep=lambda seconds: None) == []
+        assert adoption.adopt_all([seed_dir], ME, sleep=lambda seconds: None) == []
     assert look(seed_dir) == COMPLETED_BATON
 
 
@@ -298,7 +298,7 @@ def test_an_adoption_that_fails_leaves_the_run_without_a_baton_to_be_adopted_at_
         return call.do()
 
     with calls(seed_dir, refuse), pytest.raises(PermissionError):
-        batons.adopt_all([seed_dir], ME, sleep=lambda seconds: None)
+        adoption.adopt_all([seed_dir], ME, sleep=lambda seconds: None)
     assert look(seed_dir) is None
 
 

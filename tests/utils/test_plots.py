@@ -224,3 +224,21 @@ def test_sampled_values_stand_in_one_row_each():
     assert drawn(one) == [([1], [0])]
     with pytest.raises(ValueError, match="2 hyper-parameters need as many axes, not 1"):
         plot_sampled_hyperparams(one, {"a": [1], "b": [1]}, [])
+
+
+def ticks_between(axis, low, high):
+    return [tick for tick in axis.get_majorticklocs().tolist() if low <= tick <= high]
+
+
+@pytest.mark.parametrize("epochs", [[1, 2], [5], [0, 1, 2, 3]])
+def test_whole_numbers_along_x_have_ticks_at_whole_numbers_alone(ax, epochs):
+    plot_curves(ax, [[0.5] * len(epochs)], xs=[epochs])
+    assert ticks_between(ax.xaxis, epochs[0], epochs[-1]) == epochs
+    plot_sampled_hyperparams(ax, {"n_epochs": epochs}, [])
+    assert ticks_between(ax.xaxis, epochs[0], epochs[-1]) == epochs
+
+
+def test_ticks_stand_at_round_numbers(ax):
+    plot_curves(ax, [[0.955, 0.982]], xs=[[0.1, 0.32]])
+    assert ticks_between(ax.yaxis, 0.955, 0.982) == pytest.approx([0.96, 0.97, 0.98])
+    assert ticks_between(ax.xaxis, 0.1, 0.32) == pytest.approx([0.1, 0.15, 0.2, 0.25, 0.3])
