@@ -88,6 +88,8 @@ def test_a_bootstrap_of_few_runs_is_said_to_be_narrower_than_it_says():
 def test_the_caption_names_method_and_n():
     assert caption("student_t", np.array([3, 3])) == "95 % interval of the mean (Student t), n = 3"
     assert caption("stderr", np.array([0, 3, 10])) == "standard error, n = 3 to 10"
+    assert caption("stderr", np.array([1, 0, 1])) == "standard error, n = 1: no interval"
+    assert caption("None", np.array([1])) == "every run, n = 1"
     assert caption(None, np.array([0])) == "every run, n = 0"
 
 

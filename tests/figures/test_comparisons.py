@@ -301,7 +301,7 @@ def test_storage_directories_of_one_algorithm_and_task_are_told_apart(make_tree)
 
 
 def test_numbers_of_runs_that_go_on_do_not_touch_on_a_short_curve_beside_a_long_one(make_tree):
-    for at, lengths in enumerate(((60, 60), (30, 26, 22, 18, 14, 10)), start=1):
+    for at, lengths in enumerate(((60, 60), (30, 25, 20, 15, 10)), start=1):
         tree = make_tree(f"Ju{at}_f7b375e_alg{at}_ant_retrainBestJu9_x", f"alg{at}", "ant")
         for seed, length in enumerate(lengths, start=1):
             tree.learn(1, seed, 1, n=length)
