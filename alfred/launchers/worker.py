@@ -277,7 +277,7 @@ class Worker:
         for active in [slot.active for slot in self._slots if slot.active and not slot.active.ended]:
             if now >= active.kill_at or (fence and not self._is_mine(active)):
                 active.kill()
-            elif now >= active.deadline and not active.told and not active.done:
+            elif now >= active.deadline:
                 active.timed_out = True
                 limit = f"ran out of its time: --timeout {self.plan.timeout:g} seconds"
                 active.tell(signal.SIGTERM, limit, self.plan.grace)

@@ -26,7 +26,6 @@ from alfred.utils.numbered import numbered_folders
 from alfred.utils.storage_names import is_storage_name
 
 _LAYING = "laying."
-_CHORES = (*chores.CHORES, chores.CLEANING, chores.RETRAINING)
 _MARKERS = {"PLOT_ARRAYS_ONGOING": chores.PLOTS, "SUMMARY_ONGOING": chores.SUMMARY}
 _RECORDS = (
     "variations.json",
@@ -115,14 +114,6 @@ def examine(
     for leftover in find_leftovers(tree.root if tree.whole else tree.storage_dirs[0]):
         found.damages.append(Damage(Kind.TEMPORARY, tree.root, leftover.path, leftover.why))
     return found
-
-
-def held_chores(storage_dir: Path) -> Iterator[tuple[str, str]]:
-    """(chore, owner) of each chore that somebody, living or dead, holds in a storage directory."""
-    for chore in _CHORES:
-        for name in _names(storage_dir / ".alfred" / chore):
-            if name.startswith(chores.RUNNING_PREFIX):
-                yield chore, name.removeprefix(chores.RUNNING_PREFIX)
 
 
 def missing_in_lists(project: Path, root: Path) -> list[Damage]:
@@ -222,7 +213,7 @@ class _StorageLook:
                 self._note(Kind.BAD_RECORD, path)
 
     def _look_at_leases(self) -> None:
-        held = self._owners | {owner for _, owner in held_chores(self._dir)}
+        held = self._owners | {owner for _, owner in chores.holders(self._dir)}
         held.update(markers.maker(self._dir / marker) for marker in _MARKERS)
         for name in _names(leases.owners_dir(self._dir)):
             verdict = self._judge.verdict(name)
@@ -233,7 +224,7 @@ class _StorageLook:
 
     def _look_at_chores(self, now: float) -> None:
         verdicts: dict[str, Verdict] = {}
-        for chore, owner in held_chores(self._dir):
+        for chore, owner in chores.holders(self._dir):
             verdicts[chore] = self._judge.verdict(owner)
             if verdicts[chore] is Verdict.DEAD:
                 baton = f"{chores.RUNNING_PREFIX}{owner}"

@@ -87,7 +87,7 @@ class Client:
             **{"cwd": self.folder, "env": self.environment(**(env or {})), "timeout": 100, **options},
         )
 
-    def start(self, *words, env=None, **options):
+    def start(self, *words, env=None, module="alfred.launch_schedule", **options):
         """A launch that goes on while the test does something else."""
         options = {
             "stdin": subprocess.DEVNULL,
@@ -96,7 +96,7 @@ class Client:
             **options,
         }
         options = {"text": True, "cwd": self.folder, "env": self.environment(**(env or {})), **options}
-        self.launches.append(subprocess.Popen(self.command(*words), **options))
+        self.launches.append(subprocess.Popen(self.command(*words, module=module), **options))
         return self.launches[-1]
 
     def processes(self):

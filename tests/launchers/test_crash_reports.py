@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
+
+from alfred.launchers.raised import describe
 
 METHODS = {
     "in_process": ["--in_process"],
@@ -231,6 +234,12 @@ def test_a_report_never_outgrows_a_mebibyte_and_says_what_was_cut(client):
     ]
     assert re.search(r"^\[\d+ bytes more were written\]$", text, re.MULTILINE), "of faulthandler's trace"
     assert "characters left out" in text
+
+
+def test_a_message_without_end_is_cut_in_the_traceback_too():
+    told = describe(ValueError("x" * 1_000_000), Path("/"))
+    assert len(told.traceback) < 130_000
+    assert "characters left out" in told.traceback
 
 
 def test_a_death_by_signal_says_where_python_was(client):

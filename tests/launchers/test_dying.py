@@ -127,6 +127,7 @@ def test_a_run_that_was_put_back_goes_on_from_its_files_in_a_project_that_resume
     assert one.run("--storage_name", storage_dir.name).returncode == 0
     told = (storage_dir / "experiment1" / "seed1" / "saved").read_text()
     assert told == "half of it, gone on with in attempt 2"
+    assert not list(storage_dir.glob("*/*/.alfred/faults.out")), "nothing went wrong in the end"
 
 
 def test_a_run_that_lost_its_fork_server_is_done_again_though_nothing_else_waits(client, look):
@@ -157,7 +158,8 @@ def test_a_run_that_kills_its_fork_server_again_and_again_ends_the_launch(client
 
 def test_grandchildren_end_with_a_run_however_it_ends(client, look):
     one = client()
-    storage_dir = one.lay(GRANDCHILD, GRANDCHILD + "1 / 0", GRANDCHILD + "os.kill(os.getpid(), 9)")
+    apart = GRANDCHILD.replace("])", "], process_group=0)")
+    storage_dir = one.lay(GRANDCHILD, apart + "1 / 0", apart + "os.kill(os.getpid(), 9)")
     launched = one.run("--storage_name", storage_dir.name, stdout=subprocess.DEVNULL, capture_output=False)
     assert launched.returncode == 1
     assert look.counts(storage_dir) == {"COMPLETED": 1, "CRASH.txt": 2}
@@ -179,6 +181,38 @@ def test_a_run_that_was_taken_over_publishes_nothing(client, look):
     assert launch.returncode == 1
     assert printed.count("was taken over") == 2
     assert all(names == ["RUNNING.other-1-abcdef01"] for names in look.states(storage_dir).values())
+
+
+OVERTAKEN = """
+import os
+from pathlib import Path
+from alfred.launchers import starters
+from alfred.launchers.base import LaunchPlan
+from alfred.launchers.local import LocalLauncher
+from alfred.storage.owners import this_process
+(storage_dir,) = Path("storage").absolute().iterdir()
+launcher = LocalLauncher(this_process(beat=0.1), starters.load("fork", Path.cwd(), {}))
+report = launcher.launch(LaunchPlan(Path.cwd(), storage_dir.parent, (storage_dir,)), {})
+print(report.overtaken, report.completed, report.crashed)
+"""
+
+
+def test_at_each_beat_a_lease_that_somebody_removed_is_written_again_and_an_overtaken_run_is_killed(
+    client, look
+):
+    one = client()
+    storage_dir = one.lay("time.sleep(1000)")
+    (one.folder / "driver.py").write_text(OVERTAKEN)
+    launch = one.start(module="driver")
+    one.started()
+    (lease,) = (storage_dir / ".alfred" / "owners").iterdir()
+    lease.unlink()
+    look.wait_for(lease.exists)
+    (baton,) = storage_dir.glob("*/*/RUNNING.*")
+    baton.rename(baton.with_name("RUNNING.elsewhere-1-0123abcd"))
+    printed, _ = launch.communicate(timeout=60)
+    assert printed.splitlines()[-1] == "1 0 0", printed
+    assert not one.processes()
 
 
 def test_launches_started_at_once_and_one_after_the_other_share_the_work(client, look):

@@ -4,14 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import os
+import runpy
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from alfred.launchers.hooks import HookCaller
+from alfred.storage import processes
 from alfred.storage.leases import Leases
 from alfred.storage.owners import this_process
+
+calls = runpy.run_path(str(Path(__file__).parents[1] / "storage" / "system_calls.py"))["calls"]
+# Its hook says which process it is and whether that has a session of its own, and goes on for long.
+LAUNCHER = """
+import os, sys, time
+from pathlib import Path
+from alfred.launchers.hooks import HookCaller
+from alfred.storage.leases import Leases
+from alfred.storage.owners import this_process
+def hook(storage_dir):
+    print(os.getpid(), os.getsid(0), flush=True)
+    time.sleep(600)
+caller = HookCaller({"summary": hook}, Leases(this_process()), print)
+caller.call_where_ended([Path(sys.argv[1])])
+caller.wait()
+"""
 
 
 @pytest.fixture
@@ -43,3 +64,26 @@ def test_a_summary_that_ctrl_c_cut_off_has_not_failed_and_waits_for_the_next_lau
 def test_a_summary_whose_process_was_killed_by_another_has_failed(ended):
     failed, said = call(ended, lambda _: os.kill(os.getpid(), signal.SIGKILL), cancel=False)
     assert (failed, said) == (1, [f"{ended.name}: summary failed: its process ended with status -9"])
+
+
+def test_a_run_that_is_put_back_at_the_last_moment_keeps_the_summary_waiting(ended):
+    (seed_dir,) = ended.glob("experiment*/seed*")
+
+    def put_back(call):
+        if call.name == "rename" and call.path.endswith("WAITING"):
+            os.rename(seed_dir / "COMPLETED", seed_dir / "UNHATCHED")
+        return call.do()
+
+    with calls(ended / ".alfred", put_back):
+        assert call(ended, lambda _: ["made"], cancel=False) == (0, [])
+    assert os.listdir(ended / ".alfred" / "summary") == ["WAITING"]
+
+
+def test_a_summary_ends_with_its_launcher_and_has_a_session_of_its_own(ended, look):
+    """So a terminal's Ctrl-C reaches the launcher alone."""
+    with subprocess.Popen([sys.executable, "-c", LAUNCHER, ended], stdout=subprocess.PIPE) as launcher:
+        hook, session = map(int, launcher.stdout.readline().split())
+        assert hook == session != os.getsid(0)
+        launcher.kill()
+        launcher.wait()
+        look.wait_for(lambda: processes.start_token(hook) is None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -15,8 +16,9 @@ import pytest
 
 from alfred.cli import numbers
 from alfred.errors import UsageError
-from alfred.launch_schedule import launch_schedule, main, parser
+from alfred.launch_schedule import _select, launch_schedule, main, parser
 from alfred.launchers.environment import THREADS, gpu_variables, thread_variables, usable_cores
+from alfred.storage.owners import this_process
 
 # --- options, without any run
 
@@ -225,6 +227,18 @@ def test_a_wrong_name_is_one_line_and_exit_status_2(client, look, words, says):
     assert launched.stderr.count("\n") == 1
     assert look.counts(storage_dir) == {"UNHATCHED": 1}
     assert not (one.folder / "nowhere").exists()
+
+
+def test_a_launch_deals_first_with_what_a_killed_preparation_left(client):
+    one = client()
+    storage_dir = one.lay("pass")
+    dead = dataclasses.replace(this_process(), start="1")
+    (one.root / ".alfred" / "owners").mkdir(parents=True)
+    (one.root / ".alfred" / "owners" / dead.name).write_text(dead.to_json())
+    (one.root / ".alfred" / f"laying.{dead.name}").mkdir()
+    chosen = {"root_dir": one.root, "from_file": None, "storage_name": storage_dir.name}
+    assert _select({**chosen, "log_level": 30, "check_hash": False}) == ([storage_dir], [])
+    assert not list((one.root / ".alfred").glob("laying.*"))
 
 
 def test_code_that_has_changed_is_passed_over_unless_told_otherwise(client, look):

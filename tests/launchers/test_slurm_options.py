@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 import pytest
 
 import alfred.defaults
-from alfred.errors import UsageError
+from alfred.errors import LaunchError, UsageError
 from alfred.launch_schedule import launch_schedule
 from alfred.launchers import slurm
 from alfred.launchers.slurm import SlurmOptions
@@ -173,3 +176,63 @@ def test_a_variable_of_sbatch_does_not_win_over_an_option_that_was_given():
     environ = {"SBATCH_TIMELIMIT": "1", "SBATCH_QOS": "long", "SBATCH_PARTITION": "low", "HOME": "/h"}
     left = slurm.without_contradictions(environ, ["time", "partition"])
     assert left == {"SBATCH_QOS": "long", "HOME": "/h"}
+
+
+def batch(root, **options):
+    return slurm.batch(
+        root, root, ["Ab1_a_t_x"], SlurmOptions({"partition": "gpu"}, **options), 4, ["true"], 9
+    )
+
+
+@pytest.fixture
+def sbatch(tmp_path, monkeypatch):
+    """`sbatch(text)`: a stand-in on the PATH that does that."""
+
+    def make(text):
+        (tmp_path / "sbatch").write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "sbatch").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    return make
+
+
+def test_jobs_are_noted_before_they_are_submitted_and_no_variable_overrules_what_they_ask_for(
+    tmp_path, sbatch, monkeypatch
+):
+    monkeypatch.setenv("SBATCH_PARTITION", "low")
+    sbatch(f'cd "{tmp_path}/.alfred/jobs" && cat *.json > seen && env > environ && echo "7;here"')
+    submission = slurm.submit(batch(tmp_path))
+    assert (submission.job, submission.engine) == ("7", "slurm")
+    jobs = tmp_path / ".alfred" / "jobs"
+    assert json.loads((jobs / "seen").read_text())["storage_names"] == ["Ab1_a_t_x"]
+    assert "SBATCH_PARTITION" not in (jobs / "environ").read_text()
+    assert json.loads((jobs / f"{submission.name}.json").read_text())["job"] == "7"
+
+
+def test_of_jobs_that_were_refused_nothing_is_left(tmp_path, sbatch):
+    sbatch("echo sbatch: error: no such luck >&2; exit 1")
+    with pytest.raises(LaunchError, match=r"^nothing was submitted, sbatch says: no such luck$"):
+        slurm.submit(batch(tmp_path))
+    assert os.listdir(tmp_path / ".alfred" / "jobs") == []
+
+
+def test_no_more_jobs_at_once_than_asked_for_and_a_percent_sign_in_the_root_is_no_pattern(tmp_path):
+    lines = batch(tmp_path / "50%j", max_concurrent_jobs=2).script.splitlines()
+    assert "#SBATCH --array=1-4%2" in lines
+    assert f"#SBATCH --output={tmp_path}/50%%j/.alfred/jobs/%A_%a.out" in lines
+
+
+def test_jobs_are_told_what_was_asked_for_and_are_enough_for_what_waits_alone(client, monkeypatch, capsys):
+    one = client()
+    storage_dir = one.lay(*["pass"] * 4)
+    for number, flag in ((1, "COMPLETED"), (2, "CRASH.txt")):
+        (storage_dir / f"experiment{number}/seed1/UNHATCHED").rename(
+            storage_dir / f"experiment{number}/seed1/{flag}"
+        )
+    monkeypatch.chdir(one.folder)
+    asked = {"experiments": "1-3", "min_time_left": 5.0, "timeout": 7.0, "requeue": 2}
+    launch_schedule(storage_name=storage_dir.name, launcher="slurm", dry_run=True, **asked)
+    script = capsys.readouterr().out
+    assert "#SBATCH --array=1-1\n" in script
+    told = "--experiments=1-3 --min_time_left=5.0 --timeout=7.0 --requeue=2 --run_clean_interrupted=true"
+    assert set(told.split()) <= set(script.splitlines()[-1].split())

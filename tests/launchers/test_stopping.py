@@ -195,7 +195,8 @@ def test_a_run_that_takes_too_long_is_told_and_then_killed(client, look):
     one = client()
     polite = "try: time.sleep(1000)\nfinally: print('tidied up')"
     gives_up = "try: time.sleep(1000)\nexcept KeyboardInterrupt: pass"  # returns, but has not done its work
-    storage_dir = one.lay(polite, STUBBORN, gives_up, "pass")
+    leaves_late = LEAVES_A_THREAD.replace("1000", "1")  # it is done before its time is up
+    storage_dir = one.lay(polite, STUBBORN, gives_up, leaves_late)
     launched = one.run("--storage_name", storage_dir.name, "--timeout", "0.3", "--grace", "0.3")
     assert launched.returncode == 1
     assert look.counts(storage_dir) == {"CRASH.txt": 3, "COMPLETED": 1}

@@ -131,9 +131,12 @@ def test_no_run_begins_that_would_not_finish_and_those_left_are_told_of(client, 
 
 def test_near_the_end_runs_are_told_and_wait_again(client, look):
     one = client()
-    storage_dir = one.lay("time.sleep(600)")
+    storage_dir = one.lay(
+        "try: time.sleep(600)\nfinally: time.sleep(0.4); (dir_tree.storage_dir / 'saved').touch()"
+    )
     end = {"SLURM_JOB_END_TIME": str(int(time.time()) + 8)}
-    launched = one.run("--storage_name", storage_dir.name, env=end)
+    launched = one.run("--storage_name", storage_dir.name, "--grace", 0, env=end)
     assert launched.returncode == 1, launched.stdout
     assert look.counts(storage_dir) == {"UNHATCHED": 1}
+    assert (storage_dir / "saved").exists(), "it has all but a margin of the notice, whatever --grace says"
     assert "the time limit of its job is near" in (storage_dir / "experiment1/seed1/UNHATCHED").read_text()

@@ -125,6 +125,16 @@ def test_a_crash_keeps_the_report_in_the_flag_and_beside_it(lay):
     assert (seed_dir / ".alfred" / f"report.{ME}").read_text() == text
 
 
+def test_a_link_in_the_place_of_alfreds_own_folder_leads_no_report_elsewhere(lay, tmp_path):
+    (seed_dir,) = lay(1)
+    batons.claim(str(seed_dir), ME)
+    (tmp_path / "outside").mkdir()
+    (seed_dir / ".alfred").symlink_to(tmp_path / "outside")
+    batons.crash(seed_dir, ME, "Error: it broke")
+    assert os.listdir(tmp_path / "outside") == []
+    assert (seed_dir / ".alfred" / f"report.{ME}").exists()
+
+
 def test_a_report_is_cut_at_a_mebibyte_between_two_letters(lay):
     (seed_dir,) = lay(1)
     batons.claim(str(seed_dir), ME)

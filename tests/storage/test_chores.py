@@ -1,5 +1,6 @@
 """What one process alone does in a storage directory."""
 
+import dataclasses
 import os
 
 import pytest
@@ -53,6 +54,14 @@ def test_a_chore_of_a_dead_process_is_taken_over_and_of_a_living_one_not(storage
     assert not chores.done(storage_dir, chores.SUMMARY, other)
     assert chores.give_back(storage_dir, chores.SUMMARY, me)
     assert chores.take(storage_dir, chores.SUMMARY, other)
+
+
+def test_a_chore_of_a_process_that_may_live_on_another_machine_is_left_to_it(storage_dir):
+    other = dataclasses.replace(this_process(), host="elsewhere")
+    leases.owners_dir(storage_dir).mkdir(parents=True)
+    (leases.owners_dir(storage_dir) / other.name).write_text(other.to_json())
+    assert chores.take(storage_dir, chores.SUMMARY, other)
+    assert not chores.take(storage_dir, chores.SUMMARY, this_process())
 
 
 def test_cleaning_keeps_the_proof_that_who_held_a_chore_is_dead(storage_dir, child):

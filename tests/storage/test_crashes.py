@@ -80,6 +80,11 @@ def test_a_report_says_its_signature_at_its_head(report):
     assert found.where == "main.py, line 3, in f"
 
 
+def test_the_colours_of_an_error_are_for_its_own_terminal_alone(report):
+    text = told("main.py", "E: x", error="\x1b[31mE: x\x1b[0m")
+    assert read_report(report(text)).headline == "E: x"
+
+
 def test_reports_are_grouped_by_signature_whatever_line_they_name(report):
     seed_dirs = [
         report(told("main.py, line 3, in f", "ValueError at main.py:f: #", "ValueError: 1")),

@@ -190,6 +190,17 @@ def test_a_file_whose_new_content_was_taken_away_is_not_taken_for_written(run):
     assert read_attempts(run).attempt == 0
 
 
+def test_a_new_attempt_does_not_forget_the_deaths_before(run):
+    write_attempts(run, Attempts(2, 2))
+    notes.begin(run, this_process_as(ME), {})
+    assert read_attempts(run) == Attempts(3, 2)
+
+
+def test_when_a_run_ended_is_told_by_how_long_it_took_though_the_clock_was_set_meanwhile(run):
+    notes.end(run, begun_by(ME), {"how": "completed"})  # begun in 1970
+    assert int(read_run(run)["end"][:4]) < 1990
+
+
 def test_a_third_death_that_was_counted_by_one_who_died_then_becomes_a_crash(run, child):
     write_attempts(run, Attempts(3, 2))
     write_run(run, {"owner": ME})

@@ -80,6 +80,8 @@ def test_neither_does_a_job_that_is_not_known_nor_silence_nor_another_cluster(sa
     assert scheduler.ended("7", "", "n1", "here") is None
     says(JOB.format(state="CANCELLED", restarts=0), NODE.format(state="IDLE"))
     assert scheduler.ended("7", "", "n1", "elsewhere") is None
+    says(JOB.format(state="CANCELLED", restarts=0), NODE.format(state="IDLE"))
+    assert scheduler.ended("7", "", "", "here") is None, "where it was is not known"
     says(fails=True)
     assert scheduler.ended("7", "", "n1", "here") is None
 
