@@ -100,7 +100,7 @@ def _draw_densities(compared: Sequence[ComparedSearch], wanted: Settings, visual
         own = {one.name: one.experiment_scores for one in compared if one.task == task}
         columns = [own.get(name, np.empty(0)) for name in names]
         _draw_boxes(ax, columns, [looks[name] for name in names])
-        _keep_good_in_sight(ax, np.concatenate(columns), wanted.goal)
+        _keep_good_in_sight(ax, columns, wanted.goal)
         _finish(ax, page, at, task, score_title(wanted, visuals), visuals)
         label_spots(ax, labels if page.is_lowest(at) else None, len(page.axes))
     return page.figure
@@ -129,9 +129,10 @@ def _draw_boxes(ax: Axes, columns: Sequence[NDArray[np.float64]], looks: Sequenc
         line.set_alpha(0.8)
 
 
-def _keep_good_in_sight(ax: Axes, scores: NDArray[np.float64], goal: str) -> None:
-    """Of all experiments on the task those that lie far on the bad side are told at the edge."""
-    far = is_far(scores, goal)
+def _keep_good_in_sight(ax: Axes, columns: Sequence[NDArray[np.float64]], goal: str) -> None:
+    """What lies far on the bad side of its own search is told at the edge; a worse search stays in sight."""
+    scores = np.concatenate(columns)
+    far = np.concatenate([is_far(column, goal) for column in columns])
     if far.any():
         show_only(ax, scores[~far])
         name_hlines(ax, Lines(()).and_far(far_text(scores, far, goal), goal))

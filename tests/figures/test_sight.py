@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from alfred.analysis.gather import gather
 from alfred.analysis.scores import score_search
 from alfred.analysis.settings import settings
-from alfred.figures.searches import draw_compare_searches
+from alfred.figures.searches import _keep_good_in_sight, draw_compare_searches
 from alfred.figures.sight import far_text, is_far
 from alfred.figures.summary_learning import draw_summary_learning
 from alfred.figures.summary_performance import draw_summary_performance
@@ -58,3 +59,14 @@ def test_the_figures_of_a_search_show_its_good_experiments_and_tell_of_the_diver
         assert "1.2" in text or "1.0" in text  # the numbers at the axis
         assert "1000" not in text
         assert "2000" not in text
+
+
+def test_a_search_that_is_worse_than_another_by_far_is_no_diverged_experiment():
+    good, bad = 1 + np.arange(6) / 1000, 3000 + np.arange(6) / 1000
+    ax = Figure().subplots()
+    _keep_good_in_sight(ax, [good, bad], "min")
+    assert not list(ax.texts)
+    _keep_good_in_sight(ax, [good, np.append(bad, 1e9)], "min")
+    assert [text.get_text() for text in ax.texts] == ["above: 1 of 13 experiments, up to 1e+09"]
+    assert ax.get_ylim()[0] < 1
+    assert 3000 < ax.get_ylim()[1] < 5000
