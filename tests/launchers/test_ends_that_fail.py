@@ -18,6 +18,15 @@ owners.write_text("no folder")
 OUT_OF_THE_WAY = "(dir_tree.storage_dir / 'experiment1/seed1/COMPLETED').rmdir()"
 
 
+CANNOT_BE_PUT_BACK = """
+if dir_tree.attempt == 1:
+    (dir_tree.seed_dir / ".alfred/attempts").touch()  # where a folder is to be
+    os.kill(os.getppid(), 9)  # the fork server
+    time.sleep(1000)
+"""
+CAN_BE_PUT_BACK = "(dir_tree.storage_dir / 'experiment1/seed1/.alfred/attempts').unlink()"
+
+
 def flags(storage_dir):
     found = (os.listdir(path) for path in sorted(storage_dir.glob("experiment*/seed1")))
     return [
@@ -34,6 +43,15 @@ def test_an_end_that_could_not_be_noted_is_noted_by_the_same_launch_as_soon_as_t
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert flags(storage_dir) == ["COMPLETED", "COMPLETED"]
     assert os.listdir(storage_dir / ".alfred/owners") == []
+
+
+def test_a_run_that_was_put_back_by_half_is_put_back_whole_and_done_by_the_same_launch(client):
+    client = client("scripted")
+    storage_dir = client.lay(CANNOT_BE_PUT_BACK, CAN_BE_PUT_BACK)
+    ran = client.run("--storage_name", storage_dir.name)
+    assert "experiment1/seed1: its end could not be noted" in ran.stdout
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert flags(storage_dir) == ["COMPLETED", "COMPLETED"]
 
 
 @pytest.mark.parametrize("how", ["false", "true"])
