@@ -77,13 +77,7 @@ def clean_interrupted(
     keep_files = alfred.defaults.DEFAULT_RESUME_FROM_CHECKPOINTS
     todo = [found for found in findings if _to_put_back(found, clean_crashes)]
     if not todo:
-        n_crashed = sum(len(found.crashed) for found in findings)
-        left = (
-            f"; `--clean_crashes true` puts back what crashed ({cleaning.runs(n_crashed)})"
-            if n_crashed
-            else ""
-        )
-        print(f"Nothing to put back{left}.")
+        print(cleaning.nothing_to_do(findings))
         return report
     if cli.confirm(cleaning.announcement(todo, clean_crashes, keep_files), ask_for_validation):
         with contextlib.closing(Leases(owner)) as leases:

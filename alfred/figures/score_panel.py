@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from alfred.figures.page import say_instead
-from alfred.figures.reference_lines import name_hlines, sort_hlines
+from alfred.figures.reference_lines import Lines, name_hlines, sort_hlines
 from alfred.figures.sight import far_text, is_far, show_only
 from alfred.figures.style import SMALL, Look, wrapped
 from alfred.utils.plots import plot_curves, plot_vertical_densities
@@ -76,6 +76,15 @@ def draw_columns(
     for line in ax.lines[before:]:
         if set(np.ravel(line.get_xdata()).tolist()) & hollow:
             line.set_markerfacecolor("white")
+    _draw_points(ax, columns, title, ylabel, lines)
+    if goal and far.any():
+        show_only(ax, np.concatenate([seen, *(np.ravel(line["y"]) for line in lines.near)]))
+        lines = lines.and_far(far_text(centres, far, goal), goal)
+    name_hlines(ax, lines)
+
+
+def _draw_points(ax: Axes, columns: Sequence[Column], title: str, ylabel: str, lines: Lines) -> None:
+    """The runs beside their mean, and what stands around them."""
     before = len(ax.lines)
     plot_vertical_densities(
         ax,
@@ -94,10 +103,6 @@ def draw_columns(
         line.set_markersize(3)
         beside = min(0.22, 0.06 + 0.012 * len(columns))  # not over the mean
         line.set_xdata(np.asarray(line.get_xdata()) + beside)
-    if goal and far.any():
-        show_only(ax, np.concatenate([seen, *(np.ravel(line["y"]) for line in lines.near)]))
-        lines = lines.and_far(far_text(centres, far, goal), goal)
-    name_hlines(ax, lines)
 
 
 def _values(columns: Sequence[Column]) -> Floats:

@@ -32,6 +32,14 @@ def _summed(items: Sequence[Item]) -> str:
     return ", ".join(([runs(how_many)] if how_many else []) + names)
 
 
+def nothing_to_do(findings: Sequence[Findings]) -> str:
+    """That nothing is to be put back, and how crashed runs would be."""
+    n_crashed = sum(len(found.crashed) for found in findings)
+    if not n_crashed:
+        return "Nothing to put back."
+    return f"Nothing to put back; `--clean_crashes true` puts back what crashed ({runs(n_crashed)})."
+
+
 def announcement(todo: Sequence[Findings], clean_crashes: bool, keep_files: bool) -> str:
     """What is about to be put back, with a warning that names whoever may be alive, and what that means."""
     lines = ["To be put back to waiting:"]

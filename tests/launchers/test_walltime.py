@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from alfred import launch_schedule
 from alfred.launchers import walltime
 from alfred.launchers.base import LaunchPlan, LaunchReport
+from alfred.launchers.starting_again import start_again
 from alfred.launchers.walltime import WallTime
 from alfred.storage.attempts import write_run
 
@@ -77,7 +78,7 @@ def test_what_a_run_takes_is_known_from_the_completed_ones_alone(client, monkeyp
         seed_dir = storage_dir / f"experiment{number}" / "seed1"
         (seed_dir / "UNHATCHED").rename(seed_dir / flag)
         write_run(seed_dir, {"seconds": seconds})
-    assert launch_schedule._walltime([storage_dir], 120.0, None).needed() == 5.0
+    assert walltime.of_this_job(os.environ, [storage_dir], 120.0, None, resumes=False).needed() == 5.0
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_a_job_out_of_time_starts_again_where_that_is_allowed_and_not_in_vain(
     report = LaunchReport(began=began, out_of_time=True, stopped_by=signal.SIGUSR1)
     limit = WallTime(end=0.0, notice=0.0, min_left=1200.0, resumes=resumes)
     plan = LaunchPlan(Path(), tmp_path, (client().lay("pass"),), walltime=limit)
-    launch_schedule._start_again(report, plan, allowed)
+    start_again(report, plan, allowed)
     assert report.out_of_time
     assert [told in text for text in report.passed_over] == ([] if told is None else [True])
     assert (asked.read_text() if asked.exists() else "") == ("requeue 5\n" if told is None else "")
@@ -111,7 +112,7 @@ def test_a_job_out_of_time_starts_again_where_that_is_allowed_and_not_in_vain(
 def test_a_job_out_of_time_does_not_start_again_for_runs_that_were_not_asked_for(client, tmp_path):
     plan = LaunchPlan(Path(), tmp_path, (client().lay("pass"),), experiments=frozenset({2}))
     report = LaunchReport(out_of_time=True)
-    launch_schedule._start_again(report, plan, 0)
+    start_again(report, plan, 0)
     assert (report.passed_over, report.out_of_time) == ([], False)
 
 
