@@ -7,6 +7,7 @@ beat twice a second.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -33,7 +34,7 @@ class Host:
 
     def __init__(self, client, name, machine, boot="", namespaces=NUMBERS):
         self.client, self.name, self.namespaces, self.started = client, name, namespaces, []
-        self.files = []
+        self.files, self.open = [], []
         for what, text in (("machine", machine), ("boot", boot)):
             path = client.folder / f"{what}-{len(text)}-{text or 'none'}"
             path.write_text(f"{text}\n")
@@ -60,6 +61,9 @@ class Host:
         launcher = self.start(sys.executable, ACTOR, "launch", self.client.list_file, "--beat", 0.5)
         wait_for(lambda: len(begun(self.client)) > before or launcher.poll() is not None)
         assert launcher.poll() is None, launcher.communicate()
+        # As long as this is open no other namespace gets the number of its own; with it the next would be
+        # the same machine, where a process that is gone is known dead at once.
+        self.open.append(os.open(f"/proc/{launcher.pid}/ns/pid_for_children", os.O_RDONLY))
         return launcher
 
     def see(self, what):
@@ -99,6 +103,8 @@ def host(client):
         if process.poll() is None:
             process.kill()
         process.communicate(timeout=30)
+    for handle in (handle for one in hosts for handle in one.open):
+        os.close(handle)
 
 
 def kill(launcher):
